@@ -1,0 +1,52 @@
+# `make reproduce` and `make test` do all the set-up; both are safe to repeat and do no work twice.
+
+PYTHON ?= python3.11
+VENV := .venv
+READY := $(VENV)/.ready
+CORES ?= all
+TIER ?= mini
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce resume test lint types format lock
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY) ## the environment in .venv, from requirements.lock, every file checked by its hash
+
+$(READY): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or make PYTHON=..."; exit 2; }
+	test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV)
+	test -x $(VENV)/bin/uv || $(VENV)/bin/python -m pip install --quiet --constraint requirements.lock uv
+	uv pip sync --quiet --require-hashes --python $(VENV)/bin/python requirements.lock
+	uv pip install --quiet --no-deps --no-build-isolation --python $(VENV)/bin/python --editable .
+	@touch $@
+
+reproduce: $(READY) ## the whole study of the default tier, then the numbers beside the committed ones
+	regrow unlock
+	snakemake --cores $(CORES) --config params=params/$(TIER).yaml
+	regrow compare --results results/$(TIER)
+
+resume: reproduce ## the same: a killed study goes on from its checkpoints
+
+test: $(READY) ## every test, on the CPU
+	pytest
+
+lint: $(READY) ## style of the Python and of the workflow
+	ruff check src tests
+	ruff format --check src tests
+	snakefmt --check Snakefile workflow
+	snakemake --lint --config params=params/smoke.yaml
+
+types: $(READY) ## the type checker
+	mypy
+
+format: $(READY) ## rewrite the files in the one style
+	ruff check --fix src tests
+	ruff format src tests
+	snakefmt Snakefile workflow
+
+lock: $(READY) ## requirements.lock anew from pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header --extra dev pyproject.toml --output-file requirements.lock

@@ -1,0 +1,37 @@
+"""regrow: targets and includes. `snakemake --cores N` makes the default tier; docs/workflow.md says more.
+
+    snakemake --cores 2                                      the default tier, params/mini.yaml
+    snakemake --cores 2 --config params=params/gpu.yaml      another tier
+    snakemake tables                                         tables and figures again from the committed records
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+include: "workflow/rules/study.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    input:
+        rules.report.output,
+        ALL_RUNS,
+    default_target: True
+
+
+rule runs:
+    input:
+        ALL_RUNS,
+
+
+rule data:
+    input:
+        ALL_DATA,
+
+
+onsuccess:
+    print(f"\nDone. Tables: {RESULTS}/tables  figures: {RESULTS}/figures  read first: {RESULTS}/REPORT.md")

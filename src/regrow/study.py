@@ -1,0 +1,148 @@
+"""The one list of runs. The Snakefile makes them and the tables read them; neither knows more than this.
+
+    runs(params)            every run of the tier, each with its resolved config and its parents
+    runs(params)["target/mango_s0"]
+
+A run's name is `<arm or source>[_<data set>]_s<seed>`; with its stage it is unique and readable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from regrow.config import (
+    Arm,
+    DataConfig,
+    DataRef,
+    GrowConfig,
+    ModelConfig,
+    Params,
+    RunConfig,
+    Stage,
+    TrainConfig,
+)
+from regrow.data.registry import SETS
+from regrow.errors import UserError
+from regrow.growth.registry import entry
+
+NO_PRETRAINING = "no-pretraining"
+"""The reference row of the transfer table: the target trained on the transfer set alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One node of the DAG."""
+
+    config: RunConfig
+    arm: str
+    """The arm, the source model, or `no-pretraining`: what the tables group by."""
+
+    @property
+    def stage(self) -> Stage:
+        return self.config.stage
+
+    @property
+    def name(self) -> str:
+        return self.config.run
+
+    @property
+    def key(self) -> str:
+        """`<stage>/<run>`."""
+        return f"{self.stage}/{self.name}"
+
+
+def runs(params: Params) -> dict[str, Run]:
+    """Every run of the tier by its key, parents first."""
+    found: list[Run] = []
+    for seed in params.seeds:
+        for source in sorted({arm.source for arm in params.arms.values() if arm.source}):
+            found.append(_pretrain(params, source, seed))
+        for name, arm in params.arms.items():
+            if arm.operator:
+                found.append(_grow(params, name, arm, seed))
+            found.append(_target(params, name, arm, seed))
+        for data_name, data in params.transfer_data.items():
+            for name in [NO_PRETRAINING, *params.arms]:
+                found.append(_transfer(params, name, data_name, data, seed))
+    return {run.key: run for run in found}
+
+
+def data_refs(params: Params) -> dict[str, DataRef]:
+    """Every packed data set of the tier, by folder name."""
+    refs = [_ref(params, params.source_data), *(_ref(params, data) for data in params.transfer_data.values())]
+    return {ref.folder: ref for ref in refs}
+
+
+def _ref(params: Params, data: DataConfig) -> DataRef:
+    if data.name not in SETS:
+        raise UserError(f"data set {data.name!r} is not registered; there are: {', '.join(sorted(SETS))}")
+    return DataRef(
+        name=data.name,
+        img_size=params.img_size,
+        minival=data.minival,
+        seed=params.data_seed,
+        per_class=data.per_class,
+    )
+
+
+def _model(params: Params, model: ModelConfig, data: DataConfig) -> ModelConfig:
+    """The model at the data set's image size and number of classes."""
+    update = {"img_size": params.img_size, "num_classes": SETS[data.name].num_classes}
+    return ModelConfig.model_validate({**model.model_dump(), **update})
+
+
+def _pretrain(params: Params, source: str, seed: int) -> Run:
+    data = _ref(params, params.source_data)
+    config = TrainConfig(
+        stage="pretrain",
+        run=f"{source}_s{seed}",
+        seed=seed,
+        data=data,
+        model=_model(params, params.sources[source], params.source_data),
+        recipe=params.pretrain,
+    )
+    return Run(config=config, arm=source)
+
+
+def _grow(params: Params, name: str, arm: Arm, seed: int) -> Run:
+    assert arm.operator
+    assert arm.source
+    config = GrowConfig(
+        run=f"{name}_s{seed}",
+        seed=seed,
+        data=_ref(params, params.source_data),
+        operator=arm.operator,
+        source=_model(params, params.sources[arm.source], params.source_data),
+        target=_model(params, params.target, params.source_data),
+        init=f"pretrain/{arm.source}_s{seed}",
+        fit=(arm.fit or params.fit) if entry(arm.operator.name).learned else None,
+    )
+    return Run(config=config, arm=name)
+
+
+def _target(params: Params, name: str, arm: Arm, seed: int) -> Run:
+    config = TrainConfig(
+        stage="target",
+        run=f"{name}_s{seed}",
+        seed=seed,
+        data=_ref(params, params.source_data),
+        model=_model(params, params.target, params.source_data),
+        recipe=params.train,
+        init=f"grow/{name}_s{seed}" if arm.operator else None,
+    )
+    return Run(config=config, arm=name)
+
+
+def _transfer(params: Params, name: str, data_name: str, data: DataConfig, seed: int) -> Run:
+    fresh = name == NO_PRETRAINING
+    config = TrainConfig(
+        stage="transfer",
+        run=f"{name}_{data_name}_s{seed}",
+        seed=seed,
+        data=_ref(params, data),
+        model=_model(params, params.target, data),
+        recipe=params.transfer,
+        init=None if fresh else f"target/{name}_s{seed}",
+        new_head=not fresh,
+    )
+    return Run(config=config, arm=name)

@@ -1,0 +1,101 @@
+"""Batches from images that lie in memory as uint8: order, normalisation and augmentation of whole batches.
+
+Shapes: B batch, C channels, H height, W width. Grey sets are repeated to the model's channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from regrow.config import Augment
+from regrow.data import Manifest, PackedSet, Split
+from regrow.train.seeds import derive
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageTensors:
+    """A split on the device: images uint8 [N, C, H, W], labels int64 [N], mean and std in [0, 1] per channel."""
+
+    images: Tensor
+    labels: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def pixels(self, index: Tensor | slice, augment: Augment | None = None) -> Tensor:
+        """Normalised float images [B, C, H, W]; augmented from the global generator where `augment` is given."""
+        images = self.images[index].float().div_(255)
+        if augment is not None:
+            images = augmented(images, augment)
+        return images.sub_(self.mean).div_(self.std)
+
+
+def tensors(
+    packed: PackedSet,
+    split: Split,
+    device: torch.device,
+    *,
+    in_chans: int,
+    per_class: int | None = None,
+    seed: int = 0,
+) -> ImageTensors:
+    """Put a split, or its few-shot part, on the device."""
+    part = packed.few_shot(split, per_class, seed) if per_class else packed.split(split)
+    images = torch.from_numpy(np.ascontiguousarray(part.images.transpose(0, 3, 1, 2)))
+    mean, std = _statistics(packed.manifest)
+    return ImageTensors(
+        images=images.expand(-1, in_chans, -1, -1).contiguous().to(device),
+        labels=torch.from_numpy(np.asarray(part.labels)).to(device),
+        mean=mean.to(device),
+        std=std.to(device),
+    )
+
+
+def _statistics(manifest: Manifest) -> tuple[Tensor, Tensor]:
+    mean, std = (torch.tensor(values, dtype=torch.float32).view(-1, 1, 1) for values in (manifest.mean, manifest.std))
+    return mean, std
+
+
+def order(size: int, batch_size: int, steps: int, seed: int, start: int = 0) -> Iterator[Tensor]:
+    """The image indices of steps `start` .. `steps` - 1: a fresh permutation an epoch, batches run across its end."""
+    epoch, permutation = -1, torch.empty(0, dtype=torch.long)
+    for step in range(start, steps):
+        positions = torch.arange(step * batch_size, (step + 1) * batch_size)
+        parts = []
+        for number in range(int(positions[0]) // size, int(positions[-1]) // size + 1):
+            if number != epoch:
+                epoch = number
+                generator = torch.Generator().manual_seed(derive(seed, "order", number))
+                permutation = torch.randperm(size, generator=generator)
+            parts.append(permutation[positions[positions // size == number] - number * size])
+        yield torch.cat(parts)
+
+
+def augmented(images: Tensor, augment: Augment) -> Tensor:
+    """Random crop after zero padding, flip and inversion, each drawn per image. Images float [B, C, H, W] in [0, 1]."""
+    batch, _, height, width = images.shape
+    device = images.device
+    if augment.crop_pad:
+        pad = augment.crop_pad
+        padded = torch.nn.functional.pad(images, (pad, pad, pad, pad), mode="replicate")
+        top = torch.randint(2 * pad + 1, (batch, 1), device=device) + torch.arange(height, device=device)
+        left = torch.randint(2 * pad + 1, (batch, 1), device=device) + torch.arange(width, device=device)
+        rows = padded.gather(2, top[:, None, :, None].expand(-1, images.shape[1], -1, padded.shape[3]))
+        images = rows.gather(3, left[:, None, None, :].expand(-1, images.shape[1], height, -1))
+    if augment.flip:
+        images = torch.where(_half(batch, device), images.flip(3), images)
+    if augment.invert:
+        images = torch.where(_half(batch, device), 1 - images, images)
+    return images
+
+
+def _half(batch: int, device: torch.device) -> Tensor:
+    """True for each image with probability 1/2, [B, 1, 1, 1]."""
+    return torch.rand(batch, 1, 1, 1, device=device) < 0.5

@@ -1,0 +1,235 @@
+"""The one training loop. It knows no method: a task says what is trained and how weights are made of it.
+
+    logits = functional_call(model, unstack(weights(trained)), images)
+
+Plain training: `weights` is the identity. A learned operator: `weights = expand(source, maps(cores))`.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import torch
+from timm.scheduler.cosine_lr import CosineLRScheduler
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import cross_entropy
+
+from regrow.config import Recipe
+from regrow.errors import UserError
+from regrow.models.vit import Tensors, unstack
+from regrow.train.batches import ImageTensors, order
+from regrow.train.checkpoint import Checkpoint
+from regrow.train.progress import Reporter
+from regrow.train.seeds import derive
+
+SAVE_EVERY = 20.0
+"""Seconds between two checkpoints."""
+
+EVAL_BATCH = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a run trains. `weights` maps the trained tensors to stacked ViT weights and must be differentiable."""
+
+    label: str
+    model: nn.Module
+    trained: Tensors
+    weights: Callable[[Tensors], Mapping[str, Tensor]]
+    decays: Callable[[str], bool]
+    train: ImageTensors
+    minival: ImageTensors
+    recipe: Recipe
+    seed: int
+    flops_per_step: int
+
+
+@dataclass(kw_only=True)
+class History:
+    """What happened so far; it travels in the checkpoint, so it counts over kills and resumes."""
+
+    step: int = 0
+    seconds: float = 0.0
+    resumes: int = 0
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    clock: list[float] = field(default_factory=list)
+    """Training seconds at each entry of `metrics`; evaluation is outside the clock."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """The end of a run."""
+
+    tensors: Tensors
+    history: History
+
+
+class Stopped(SystemExit):
+    """A signal asked the run to stop; its state is saved."""
+
+
+def train(task: Task, checkpoint: Checkpoint | None = None) -> Trained:
+    """Train to the end of the recipe, from the checkpoint where there is one.
+
+    Raises:
+        UserError: the loss is not finite; nothing of that step was applied.
+        Stopped: SIGTERM or SIGINT; the state is saved first.
+    """
+    recipe = task.recipe
+    steps = recipe.steps(len(task.train))
+    trained = {name: tensor.detach().clone().requires_grad_() for name, tensor in task.trained.items()}
+    optimizer = _optimizer(trained, task)
+    history = _restore(checkpoint, trained, optimizer)
+    schedule = CosineLRScheduler(
+        optimizer,
+        t_initial=steps,
+        lr_min=recipe.min_lr,
+        warmup_t=math.ceil(recipe.warmup * steps),
+        warmup_lr_init=recipe.lr / max(1, math.ceil(recipe.warmup * steps)),
+        warmup_prefix=False,
+        t_in_epochs=False,
+    )
+    evaluate_at = {round(steps * number / recipe.evaluations) for number in range(1, recipe.evaluations + 1)}
+    if not history.metrics:
+        _record(task, trained, history)
+    task.model.train()
+    saved = started = time.monotonic()
+    with Reporter(task.label, steps, history.step) as reporter, _signals() as stop:
+        for index in order(len(task.train), recipe.batch_size, steps, task.seed, history.step):
+            schedule.step_update(history.step)
+            loss = _step(task, trained, optimizer, index, history.step)
+            history.step += 1
+            if history.step in evaluate_at:
+                history.seconds += time.monotonic() - started
+                latest = _record(task, trained, history, loss)
+                task.model.train()
+                started = time.monotonic()
+                reporter.note = f"minival {latest['minival_accuracy']:.2f} %  loss {latest['minival_loss']:.3f}"
+            reporter.update(history.step)
+            if checkpoint and history.step < steps and (stop or time.monotonic() - saved > SAVE_EVERY):
+                now = time.monotonic()
+                history.seconds, started = history.seconds + now - started, now
+                _save(checkpoint, trained, optimizer, history)
+                saved = time.monotonic()
+            if stop and history.step < steps:
+                raise Stopped(128 + stop[0])
+    history.seconds += time.monotonic() - started
+    return Trained(tensors={name: tensor.detach() for name, tensor in trained.items()}, history=history)
+
+
+def evaluate(model: nn.Module, weights: Mapping[str, Tensor], images: ImageTensors) -> tuple[float, float, Tensor]:
+    """Mean cross-entropy, accuracy in percent, and the predicted class of every image [N]."""
+    model.eval()
+    state = unstack(weights)
+    losses, predictions = [], []
+    with torch.inference_mode():
+        for start in range(0, len(images), EVAL_BATCH):
+            part = slice(start, start + EVAL_BATCH)
+            logits = functional_call(model, state, (images.pixels(part),)).float()
+            losses.append(cross_entropy(logits, images.labels[part], reduction="none"))
+            predictions.append(logits.argmax(1))
+    predicted = torch.cat(predictions)
+    accuracy = 100 * (predicted == images.labels).double().mean()
+    return float(torch.cat(losses).double().mean()), float(accuracy), predicted
+
+
+def _step(task: Task, trained: Tensors, optimizer: torch.optim.Optimizer, index: Tensor, step: int) -> float:
+    """One optimiser step on the images `index`; returns the training loss."""
+    recipe = task.recipe
+    device = task.train.labels.device
+    torch.manual_seed(derive(task.seed, "step", step))
+    index = index.to(device)
+    images = task.train.pixels(index, recipe.augment)
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+        logits = functional_call(task.model, unstack(task.weights(trained)), (images,))
+        loss = cross_entropy(logits.float(), task.train.labels[index], label_smoothing=recipe.label_smoothing)
+    value = loss.item()
+    if not math.isfinite(value):
+        raise UserError(
+            f"{task.label}: the loss is {value} at step {step}; no step was taken. Lower lr or raise warmup"
+        )
+    optimizer.zero_grad()
+    loss.backward()
+    if recipe.grad_clip is not None:
+        nn.utils.clip_grad_norm_(list(trained.values()), recipe.grad_clip)
+    optimizer.step()
+    return value
+
+
+def _optimizer(trained: Tensors, task: Task) -> torch.optim.AdamW:
+    """AdamW; weight decay only where `task.decays` says so."""
+    groups = [
+        {
+            "params": [t for name, t in trained.items() if task.decays(name)],
+            "weight_decay": task.recipe.weight_decay,
+        },
+        {"params": [t for name, t in trained.items() if not task.decays(name)], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=task.recipe.lr, betas=task.recipe.betas)
+
+
+def _record(task: Task, trained: Tensors, history: History, train_loss: float | None = None) -> dict[str, Any]:
+    """Evaluate on minival and append to the history; outside the clock."""
+    with torch.no_grad():
+        weights = task.weights(trained)
+    loss, accuracy, _ = evaluate(task.model, weights, task.minival)
+    history.metrics.append(
+        {
+            "step": history.step,
+            "examples": history.step * task.recipe.batch_size,
+            "flops": history.step * task.flops_per_step,
+            "train_loss": train_loss,
+            "minival_loss": loss,
+            "minival_accuracy": accuracy,
+        }
+    )
+    history.clock.append(history.seconds)
+    return history.metrics[-1]
+
+
+def _save(checkpoint: Checkpoint, trained: Tensors, optimizer: torch.optim.Optimizer, history: History) -> None:
+    tensors = dict(trained)
+    for name, tensor in trained.items():
+        state = optimizer.state[tensor]
+        tensors |= {f"{key}/{name}": state[key] for key in ("exp_avg", "exp_avg_sq")}
+    checkpoint.save(tensors, vars(history))
+
+
+def _restore(checkpoint: Checkpoint | None, trained: Tensors, optimizer: torch.optim.Optimizer) -> History:
+    """Put the checkpoint's state into the tensors and the optimiser; a fresh history at a first start."""
+    found = checkpoint.load() if checkpoint else None
+    if found is None:
+        return History()
+    tensors, state = found
+    history = History(**state)
+    history.resumes += 1
+    with torch.no_grad():
+        for name, tensor in trained.items():
+            tensor.copy_(tensors[name])
+            moments = {key: tensors[f"{key}/{name}"].to(tensor.device) for key in ("exp_avg", "exp_avg_sq")}
+            optimizer.state[tensor] = {"step": torch.tensor(float(history.step)), **moments}
+    return history
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """A list that is empty until SIGTERM or SIGINT comes; the loop then finishes its step and saves."""
+    caught: list[int] = []
+
+    def catch(number: int, frame: FrameType | None) -> None:
+        caught.append(number)
+
+    previous = {number: signal.signal(number, catch) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield caught
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

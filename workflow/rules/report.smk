@@ -1,0 +1,32 @@
+"""Report: tables, figures and REPORT.md, from the records alone."""
+
+TABLES = ["growth", "transfer", "operators", "runs", "seconds"]
+FIGURES = ["accuracy_vs_flops", "compute_saved", "transfer_accuracy"]
+
+
+rule report:
+    input:
+        records=expand("<results>/records/{key}/{file}", key=RUNS, file=RECORDS),
+        code=sources("regrow.report"),
+    output:
+        tables=expand("<results>/tables/{table}.csv", table=TABLES),
+        figures=expand("<results>/figures/{figure}.{kind}", figure=FIGURES, kind=["svg", "png", "pdf"]),
+        page="<results>/REPORT.md",
+    log:
+        "<logs>/report.log",
+    params:
+        study=PARAMS,
+        results=RESULTS,
+    shell:
+        "regrow report {params.study} --results {params.results} 2>&1 | tee {log}"
+
+
+# Remakes what lies in the results from the records that lie there, asking for no run: works on a fresh clone.
+rule tables:
+    params:
+        study=PARAMS,
+        results=RESULTS,
+    log:
+        "<logs>/tables.log",
+    shell:
+        "regrow report {params.study} --results {params.results} 2>&1 | tee {log}"
