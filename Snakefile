@@ -1,9 +1,8 @@
-"""regrow: targets and includes. `snakemake --cores N` makes the default tier; docs/workflow.md says more.
-
-    snakemake --cores 2                                      the default tier, params/mini.yaml
-    snakemake --cores 2 --config params=params/gpu.yaml      another tier
-    snakemake tables                                         tables and figures again from the committed records
-"""
+# Targets and includes; docs/workflow.md says more.
+#
+#   snakemake --cores 2                                    the default tier, params/mini.yaml
+#   snakemake --cores 2 --config params=params/gpu.yaml    another tier
+#   snakemake tables --cores 1                             tables and figures again from the committed records
 
 from snakemake.utils import min_version
 
@@ -17,10 +16,10 @@ include: "workflow/rules/report.smk"
 
 
 rule all:
+    default_target: True
     input:
         rules.report.output,
         ALL_RUNS,
-    default_target: True
 
 
 rule runs:
@@ -34,4 +33,4 @@ rule data:
 
 
 onsuccess:
-    print(f"\nDone. Tables: {RESULTS}/tables  figures: {RESULTS}/figures  read first: {RESULTS}/REPORT.md")
+    print(f"\nTables: {RESULTS}/tables  figures: {RESULTS}/figures  read first: {RESULTS}/REPORT.md")

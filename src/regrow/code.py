@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent
 
 
 def sources(*modules: str) -> list[str]:
-    """The files of `modules` and of all that they import from regrow: sorted, relative where inside the working folder."""
+    """The files of `modules` and of all that they import from regrow: sorted, relative where they lie below here."""
     found: set[Path] = set()
     waiting = list(modules)
     while waiting:

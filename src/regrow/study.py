@@ -17,6 +17,7 @@ from regrow.config import (
     GrowConfig,
     ModelConfig,
     Params,
+    Recipe,
     RunConfig,
     Stage,
     TrainConfig,
@@ -141,8 +142,21 @@ def _transfer(params: Params, name: str, data_name: str, data: DataConfig, seed:
         seed=seed,
         data=_ref(params, data),
         model=_model(params, params.target, data),
-        recipe=params.transfer,
+        recipe=_transfer_recipe(params, data),
         init=None if fresh else f"target/{name}_s{seed}",
         new_head=not fresh,
     )
     return Run(config=config, arm=name)
+
+
+def _transfer_recipe(params: Params, data: DataConfig) -> Recipe:
+    """The tier's recipe, and what the two sets decide.
+
+    Images are inverted at random where the set's polarity is the opposite of the source's; a set whose labels a
+    flip would change is never flipped.
+    """
+    source, target = SETS[params.source_data.name].polarity, SETS[data.name].polarity
+    opposite = "colour" not in (source, target) and source != target
+    augment = params.transfer.augment
+    decided = {"invert": augment.invert or opposite, "flip": augment.flip and SETS[data.name].flip}
+    return params.transfer.model_copy(update={"augment": augment.model_copy(update=decided)})

@@ -1,24 +1,19 @@
-"""Data: fetch, verify, pack and split one image set."""
-
-
-def data_code(wildcards):
-    return sources("regrow.data.packing", SETS[DATA[wildcards.set].name].build.__module__)
-
-
-def data_arguments(wildcards):
-    ref = DATA[wildcards.set]
-    return f"{ref.name} --img-size {ref.img_size} --minival {ref.minival} --seed {ref.seed}"
+# Data: fetch, verify, pack and split one image set.
 
 
 rule pack:
     input:
-        code=data_code,
+        code=pack_code,
     output:
         expand("<data>/{{set}}/{file}", file=ARRAYS),
     log:
         "<logs>/data/{set}.log",
+    conda:
+        "regrow"
     params:
-        arguments=data_arguments,
+        arguments=pack_arguments,
         folder=subpath(output[0], parent=True),
+    message:
+        "data {wildcards.set}"
     shell:
         "regrow data {params.arguments} --out {params.folder} 2>&1 | tee {log}"

@@ -1,4 +1,4 @@
-"""Report: tables, figures and REPORT.md, from the records alone."""
+# Report: tables, figures and REPORT.md, from the records alone.
 
 TABLES = ["growth", "transfer", "operators", "runs", "seconds"]
 FIGURES = ["accuracy_vs_flops", "compute_saved", "transfer_accuracy"]
@@ -10,23 +10,31 @@ rule report:
         code=sources("regrow.report"),
     output:
         tables=expand("<results>/tables/{table}.csv", table=TABLES),
-        figures=expand("<results>/figures/{figure}.{kind}", figure=FIGURES, kind=["svg", "png", "pdf"]),
+        figures=expand(
+            "<results>/figures/{figure}.{kind}",
+            figure=FIGURES,
+            kind=["svg", "png", "pdf"],
+        ),
         page="<results>/REPORT.md",
     log:
         "<logs>/report.log",
+    conda:
+        "regrow"
     params:
         study=PARAMS,
-        results=RESULTS,
+        results=subpath(output.page, parent=True),
     shell:
         "regrow report {params.study} --results {params.results} 2>&1 | tee {log}"
 
 
 # Remakes what lies in the results from the records that lie there, asking for no run: works on a fresh clone.
 rule tables:
+    log:
+        "<logs>/tables.log",
+    conda:
+        "regrow"
     params:
         study=PARAMS,
         results=RESULTS,
-    log:
-        "<logs>/tables.log",
     shell:
         "regrow report {params.study} --results {params.results} 2>&1 | tee {log}"

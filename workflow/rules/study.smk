@@ -1,8 +1,9 @@
-"""The study: the params file, the list of runs, and the resolved config of each run."""
+# The study: the params file, its list of runs, where things lie, and the functions that the rules ask.
 
-import os
 import sys
 from pathlib import Path
+
+from snakemake.shell import shell
 
 from regrow.code import sources
 from regrow.config import canonical, load_params
@@ -10,7 +11,8 @@ from regrow.data.registry import SETS
 from regrow.growth.registry import entry
 from regrow.study import data_refs, runs
 
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+# `regrow` of the environment that Snakemake runs in, whether it is activated or not.
+shell.prefix(f'PATH="{Path(sys.executable).parent}:$PATH"; ')
 
 PARAMS = config.get("params", "params/mini.yaml")
 STUDY = load_params(Path(PARAMS))
@@ -40,19 +42,50 @@ ALL_RUNS = [
 ]
 
 
+def pack_code(wildcards):
+    """The modules that pack the set; of the builders only its own."""
+    return sources("regrow.data.packing", SETS[DATA[wildcards.set].name].build.__module__)
+
+
+def pack_arguments(wildcards):
+    ref = DATA[wildcards.set]
+    return f"{ref.name} --img-size {ref.img_size} --minival {ref.minival} --seed {ref.seed}"
+
+
+def run_config(wildcards):
+    return RUNS[f"{wildcards.stage}/{wildcards.run}"].config
+
+
 def resolved_config(wildcards):
     """The run's config as JSON: a change of it, and of nothing else in the params file, reruns the run."""
-    return canonical(RUNS[f"{wildcards.stage}/{wildcards.run}"].config)
+    return canonical(run_config(wildcards))
 
 
-localrules:
-    config,
+def run_data(wildcards):
+    return expand("<data>/{set}/{file}", set=run_config(wildcards).data.folder, file=ARRAYS)
 
 
-rule config:
-    output:
-        "<results>/configs/{stage}/{run}.json",
-    params:
-        text=resolved_config,
-    shell:
-        "printf '%s\\n' {params.text:q} > {output}"
+def parent_weights(wildcards):
+    """The weights that the run starts from; none when it starts from scratch."""
+    parent = run_config(wildcards).init
+    return f"<results>/weights/{parent}.safetensors" if parent else []
+
+
+def run_code(wildcards):
+    """The modules that the run executes; of the operators only its own."""
+    if wildcards.stage == "grow":
+        return sources("regrow.stages.grow", entry(run_config(wildcards).operator.name).module)
+    return sources("regrow.stages.model")
+
+
+def data_folder(wildcards, input):
+    return Path(input.data[0]).parent
+
+
+def init_option(wildcards, input):
+    return f"--init {input.init}" if input.init else ""
+
+
+def work_folder(wildcards):
+    """Checkpoints are not outputs: Snakemake deletes the outputs of a failed job."""
+    return f"{RESULTS}/work/{wildcards.stage}/{wildcards.run}"

@@ -1,0 +1,115 @@
+"""What an arm saves: the rule, fixed before the runs.
+
+For every seed s, on minival accuracy smoothed by a trailing running median over `rule.smooth` evaluations:
+
+    target_s    scratch's smoothed accuracy at the end of its training
+    C_arm,s     the cost at which the arm's smoothed accuracy first reaches target_s, linear between two
+                evaluations; the evaluation at step 0 counts; infinite where it is never reached
+    saving_s  = 1 - C_arm,s / C_scratch,s                (Mango's r: Pan et al., NeurIPS 2023, eq. 1)
+    speed-up  = 1 / (1 - saving)
+
+C_scratch,s is scratch's own first crossing, so scratch saves 0 by construction. A run that never reaches the
+target saves minus infinity, and so does the mean over seeds that holds it: a miss is shown, not left out. Where
+scratch's untrained weights already reach target_s (it learned nothing), the saving is not defined: NaN.
+
+Cost is counted in FLOPs, in steps, or in seconds of training, and FLOPs and seconds in three ways:
+
+    <cost>_saved                 the target's training alone; source and operator are free
+    <cost>_saved_with_operator   adds the operator's fit, with the learning rates that were tried and not kept
+    <cost>_saved_with_source     adds the source's whole pretraining to that
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from regrow.report.frames import Records, over_seeds
+
+COSTS = {"flops": "flops", "steps": "step", "seconds": "seconds"}
+"""The cost and the column of `Records.curves` that holds it."""
+
+ACCOUNTS = ("flops_saved", "flops_saved_with_operator", "flops_saved_with_source")
+
+
+def smooth(accuracy: pd.Series, window: int) -> pd.Series:
+    """Trailing running median over `window` evaluations; over what there is at the start."""
+    return accuracy.rolling(window, min_periods=1).median()
+
+
+def first_crossing(cost: pd.Series, accuracy: pd.Series, target: float) -> float:
+    """The cost at which `accuracy` first reaches `target`, linear between two evaluations; else infinite."""
+    x, y = cost.to_numpy(dtype=float), accuracy.to_numpy(dtype=float)
+    reached = np.flatnonzero(y >= target)
+    if len(reached) == 0:
+        return math.inf
+    after = int(reached[0])
+    if after == 0:
+        return float(x[0])
+    before = after - 1
+    share = (target - y[before]) / (y[after] - y[before])
+    return float(x[before] + share * (x[after] - x[before]))
+
+
+def smoothed_targets(records: Records) -> pd.DataFrame:
+    """The curves of stage `target` with a column `smoothed`."""
+    curves = records.curves[records.curves["stage"] == "target"].copy()
+    window = records.params.rule.smooth
+    curves["smoothed"] = curves.groupby("key")["minival_accuracy"].transform(smooth, window)
+    return curves
+
+
+def crossings(records: Records) -> pd.DataFrame:
+    """Index (arm, seed): `target_accuracy`, and the target training at it as `crossing_<cost>`."""
+    curves = dict(iter(smoothed_targets(records).groupby("key")))
+    rows = []
+    for seed in records.params.seeds:
+        target = float(curves[f"target/{records.params.scratch}_s{seed}"]["smoothed"].iloc[-1])
+        for arm in records.arms:
+            curve = curves[f"target/{arm}_s{seed}"]
+            row = {"arm": arm, "seed": seed, "target_accuracy": target}
+            for name, x in COSTS.items():
+                row[f"crossing_{name}"] = first_crossing(curve[x], curve["smoothed"], target)
+            rows.append(row)
+    return pd.DataFrame(rows).set_index(["arm", "seed"])
+
+
+def savings(records: Records) -> pd.DataFrame:
+    """Index (arm, seed): every saving of the rule in percent, and `reached`."""
+    crossed = crossings(records)
+    found = pd.DataFrame({"reached": np.isfinite(crossed["crossing_flops"])})
+    for cost in COSTS:
+        own = crossed[f"crossing_{cost}"]
+        scratch = over_seeds(crossed, records.params.scratch, f"crossing_{cost}")
+        reference = scratch.reindex(own.index, level="seed")
+        found[f"{cost}_saved"] = _saving(own, reference)
+        if cost != "steps":
+            operator, source = _extra(records, cost, own.index)
+            found[f"{cost}_saved_with_operator"] = _saving(own + operator, reference)
+            found[f"{cost}_saved_with_source"] = _saving(own + operator + source, reference)
+    return found
+
+
+def _saving(cost: pd.Series, scratch: pd.Series) -> pd.Series:
+    """100 (1 - cost / scratch); not defined where scratch's cost is 0."""
+    return (1 - cost / scratch.where(scratch > 0)) * 100
+
+
+def _extra(records: Records, cost: str, index: pd.Index) -> tuple[pd.Series, pd.Series]:
+    """What each (arm, seed)'s operator fits and source pretraining cost; 0 where there are none.
+
+    provenance.json has the seconds of the kept fit; the others are taken to have run at its speed.
+    """
+    runs = records.runs
+    every_fit = 1 + (runs["selection_flops"] / runs["flops"].where(runs["flops"] > 0)).fillna(0.0)
+    spent = (runs["flops"] if cost == "flops" else records.machines["seconds"]) * every_fit
+    operator, source = pd.Series(0.0, index), pd.Series(0.0, index)
+    for arm, seed in index:
+        parts = records.params.arms[arm]
+        if parts.operator:
+            operator[(arm, seed)] = spent[f"grow/{arm}_s{seed}"]
+        if parts.source:
+            source[(arm, seed)] = spent[f"pretrain/{parts.source}_s{seed}"]
+    return operator, source

@@ -1,0 +1,65 @@
+"""Everything the report writes, and the order it is written in: tables, figures, REPORT.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from regrow.config import Params
+from regrow.records import write_bytes
+from regrow.report import figures
+from regrow.report.frames import read
+from regrow.report.growth import growth_table
+from regrow.report.operators import operators_table
+from regrow.report.prose import report_text
+from regrow.report.seconds import seconds_markdown, seconds_table
+from regrow.report.style import save, styled
+from regrow.report.table import csv_text
+from regrow.report.tidy import tidy_runs
+from regrow.report.transfer import transfer_table
+
+
+def write_report(params: Params, results: Path) -> None:
+    """Read the records in `results` once; write its tables/, figures/ and REPORT.md, and say where they are.
+
+    Everything but tables/seconds.* has the same bytes for the same results.
+
+    Raises:
+        UserError: a run of the tier has no records.
+    """
+    records = read(params, results)
+    tables = [growth_table(records), operators_table(records)]
+    drawn = {figures.ACCURACY: figures.accuracy_vs_flops, figures.SAVED: figures.compute_saved}
+    if params.transfer_data:
+        tables.insert(1, transfer_table(records))
+        drawn[figures.TRANSFER] = figures.transfer_accuracy
+
+    written: list[Path] = []
+    for table in tables:
+        written += table.write(results / "tables")
+    seconds = seconds_table(records)
+    written += seconds.write(results / "tables", forms=("csv",))
+    texts = {
+        "tables/runs.csv": csv_text(tidy_runs(records)),
+        "tables/seconds.md": seconds_markdown(seconds),
+        "REPORT.md": report_text(records, {table.name: table for table in tables}),
+    }
+    for name, text in texts.items():
+        write_bytes(results / name, text.encode())
+        written.append(results / name)
+    with styled():
+        for name, draw in drawn.items():
+            written += save(draw(records), results / "figures", name)
+    for line in listing(results, written):
+        print(line)
+
+
+def listing(results: Path, written: list[Path]) -> list[str]:
+    """One line a name, with the forms it was written in."""
+    forms: dict[str, list[str]] = {}
+    for path in written:
+        name, _, form = path.relative_to(results).as_posix().rpartition(".")
+        forms.setdefault(name, []).append(form)
+    lines = [
+        f"  {name}.{found[0] if len(found) == 1 else '{' + ','.join(found) + '}'}" for name, found in forms.items()
+    ]
+    return [f"report: in {results}", *lines]

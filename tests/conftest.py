@@ -1,0 +1,42 @@
+"""Tiny things that several tests share: models, packed images, one-line recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from regrow.config import DataRef, ModelConfig, Recipe, TrainConfig
+from regrow.data import pack
+
+ROOT = Path(__file__).parents[1]
+
+TINY = ModelConfig(embed_dim=16, depth=2, num_heads=2, patch_size=4, img_size=8, num_classes=10)
+RECIPE = Recipe(duration="12 steps", batch_size=16, lr=3e-3, warmup=0.2, evaluations=3)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """scikit-learn's digits, packed at 8 px."""
+    out = tmp_path_factory.mktemp("data") / "digits"
+    pack("digits", img_size=8, seed=0, minival=200, out=out, cache=out.parent)
+    return out
+
+
+def train_config(**changes: object) -> TrainConfig:
+    """A pretraining run of a dozen steps on digits."""
+    values = {
+        "stage": "pretrain",
+        "run": "tiny_s0",
+        "seed": 0,
+        "data": DataRef(name="digits", img_size=8, minival=200, seed=0),
+        "model": TINY,
+        "recipe": RECIPE,
+    }
+    return TrainConfig.model_validate({**values, **changes})

@@ -1,0 +1,154 @@
+"""The pipeline itself, on the smoke study in a copy of the checkout: it runs, and reruns only what changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+from regrow.config import load_params
+from regrow.records import sha256
+from regrow.study import runs
+
+pytestmark = pytest.mark.workflow
+
+COPIED = ("Snakefile", "workflow", "params", "README.md", "dvc.yaml", "pyproject.toml")
+SMOKE = "params=params/smoke.yaml"
+
+
+def snakemake(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "snakemake", *arguments, "--config", SMOKE]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+    assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
+
+
+def planned(folder: Path, *arguments: str) -> dict[str, int]:
+    """Rule -> number of jobs that a dry run would start."""
+    text = snakemake(folder, *arguments, "-n", "--quiet", "host", "reason").stdout
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE) if name != "total"}
+
+
+def checkout(folder: Path) -> Path:
+    for name in COPIED:
+        source = ROOT / name
+        shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy(source, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smoke study, run to its end after a kill of the whole process group in mid-course."""
+    folder = checkout(tmp_path_factory.mktemp("study"))
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", SMOKE]
+    running = subprocess.Popen(
+        command, cwd=folder, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    deadline = time.monotonic() + 300
+    while not list(folder.glob("results/smoke/records/target/*/summary.json")):
+        assert running.poll() is None, running.stdout and running.stdout.read().decode()[-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.communicate()
+    unlocked = subprocess.run(
+        [sys.executable, "-m", "regrow.cli", "unlock"], cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert "checkpoints are kept" in unlocked.stdout
+    snakemake(folder, "--cores", "2")
+    return folder
+
+
+def test_a_killed_study_ends_complete(study: Path) -> None:
+    params = load_params(study / "params/smoke.yaml")
+    for key in runs(params):
+        assert (study / f"results/smoke/records/{key}/summary.json").exists()
+        assert (study / f"results/smoke/weights/{key}.safetensors").exists()
+    for table in ("growth", "transfer"):
+        for kind in ("csv", "md", "tex"):
+            assert (study / f"results/smoke/tables/{table}.{kind}").stat().st_size
+    assert (study / "results/smoke/REPORT.md").exists()
+
+
+def test_a_second_run_has_nothing_to_do(study: Path) -> None:
+    assert planned(study) == {}
+
+
+def test_one_arms_parameter_reruns_that_arm_and_the_report(study: Path) -> None:
+    params = study / "params/smoke.yaml"
+    text = params.read_text()
+    try:
+        params.write_text(text.replace("operator: {name: mango}", "operator: {name: mango, options: {noise: 0.02}}"))
+        assert params.read_text() != text
+        listed = snakemake(study, "-n", "--quiet", "host").stdout
+        rerun = set(re.findall(r"^Job \d+: (\w+ [\w.-]+)$", listed, re.MULTILINE))
+        expected = {
+            f"{stage} mango{data}_s{seed}"
+            for stage, data in (("grow", ""), ("target", ""), ("transfer", "_digits-few"))
+            for seed in (0, 1)
+        }
+        assert rerun == expected
+        assert planned(study) == {"all": 1, "config": 2, "report": 1, "train": 6}
+    finally:
+        params.write_text(text)
+    assert planned(study) == {}
+
+
+def test_a_comment_or_a_touch_reruns_nothing(study: Path) -> None:
+    params = study / "params/smoke.yaml"
+    params.write_text(params.read_text() + "# a comment\n")
+    for path in study.glob("results/data/*/*.npy"):
+        path.touch()
+    assert planned(study) == {}
+
+
+def test_tables_come_from_the_records_alone(study: Path, tmp_path: Path) -> None:
+    folder = checkout(tmp_path)
+    shutil.copytree(study / "results/smoke/records", folder / "results/smoke/records")
+    snakemake(folder, "tables", "--cores", "1")
+    made = sorted(path for path in (study / "results/smoke").glob("[tf]*/*"))
+    assert len(made) > 15
+    for path in made:
+        assert sha256(path) == sha256(folder / path.relative_to(study)), path.name
+
+
+def test_without_the_weights_the_committed_records_do_not_count_as_done(study: Path, tmp_path: Path) -> None:
+    folder = checkout(tmp_path)
+    shutil.copytree(study / "results/smoke/records", folder / "results/smoke/records")
+    assert planned(folder)["train"] == len(runs(load_params(folder / "params/smoke.yaml")))
+
+
+def test_a_living_snakemakes_lock_is_respected(study: Path) -> None:
+    locks = study / ".snakemake/locks"
+    locks.mkdir(exist_ok=True)
+    lock = locks / "0.input.lock"
+    lock.write_text("")
+    command = [sys.executable, "-c", "import time; time.sleep(60)  # snakemake"]
+    living = subprocess.Popen(command, cwd=study)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "regrow.cli", "unlock"], cwd=study, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2
+        assert f"pid {living.pid}" in done.stderr
+        assert lock.exists()
+    finally:
+        living.kill()
+        living.wait()
+        lock.unlink()
+
+
+@pytest.mark.parametrize("tier", sorted(path.stem for path in (ROOT / "params").glob("*.yaml")))
+def test_every_tier_plans(tier: str, tmp_path: Path) -> None:
+    folder = checkout(tmp_path)
+    command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "--config", f"params=params/{tier}.yaml"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
