@@ -249,7 +249,7 @@ def test_choices_are_pinned_to_the_seed() -> None:
 
 
 def test_the_registry_is_whole() -> None:
-    assert list(SETS) == ["digits", "fashion-mnist", "mnist", "icons", "emoji", "flags", "logos", "elpv"]
+    assert list(SETS) == ["digits", "fashion-mnist", "mnist", "icons", "emoji", "flags", "logos", "elpv", "imagenet-1k"]
     for name, image_set in SETS.items():
         assert image_set.name == name
         assert all([image_set.licence, image_set.citation, image_set.what])

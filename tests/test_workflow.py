@@ -20,7 +20,7 @@ from regrow.study import runs
 
 pytestmark = pytest.mark.workflow
 
-COPIED = ("Snakefile", "workflow", "params", "README.md", "dvc.yaml", "pyproject.toml")
+COPIED = ("Snakefile", "profiles", "workflow", "params", "README.md", "dvc.yaml", "pyproject.toml")
 SMOKE = "params=params/smoke.yaml"
 
 

@@ -138,9 +138,9 @@ class Arm(Frozen):
     fit: Fit | None = Field(default=None, description="instead of the tier's `fit`, for a learned operator")
 
     @model_validator(mode="after")
-    def _both_or_none(self) -> Self:
-        if (self.operator is None) != (self.source is None):
-            raise ValueError("an arm needs both `operator` and `source`, or neither (scratch)")
+    def _grown_by_something(self) -> Self:
+        if self.source is not None and self.operator is None:
+            raise ValueError("an arm with a `source` needs an `operator`; scratch has neither")
         return self
 
 
@@ -230,7 +230,7 @@ class GrowConfig(_Run):
     operator: OperatorConfig
     source: ModelConfig
     target: ModelConfig
-    init: str = Field(description="'pretrain/<run>' of the source")
+    init: str | None = Field(description="'pretrain/<run>' of the source; none: the source's fresh weights")
     fit: Fit | None = Field(default=None, description="only a learned operator has one")
 
 

@@ -24,7 +24,7 @@ from regrow.config import (
 )
 from regrow.data.registry import SETS
 from regrow.errors import UserError
-from regrow.growth.registry import entry
+from regrow.growth.registry import entry, target_config
 
 NO_PRETRAINING = "no-pretraining"
 """The reference row of the transfer table: the target trained on the transfer set alone."""
@@ -92,6 +92,23 @@ def _model(params: Params, model: ModelConfig, data: DataConfig) -> ModelConfig:
     return ModelConfig.model_validate({**model.model_dump(), **update})
 
 
+def _source(params: Params, name: str, data: DataConfig) -> ModelConfig:
+    """The architecture that an arm's operator starts from; the target's own where it needs no trained source."""
+    arm = params.arms[name]
+    assert arm.operator
+    if entry(arm.operator.name).source != (arm.source is not None):
+        needs = "grows a trained model: give `source`" if arm.source is None else "starts from none: leave `source` out"
+        raise UserError(f"arms.{name}: operator {arm.operator.name} {needs}")
+    return _model(params, params.sources[arm.source] if arm.source else params.target, data)
+
+
+def _grown(params: Params, name: str, data: DataConfig) -> ModelConfig:
+    """The architecture that an arm trains: the study's target, but for what its operator must change (LEMON's eps)."""
+    target = _model(params, params.target, data)
+    operator = params.arms[name].operator
+    return target_config(operator.name, _source(params, name, data), target) if operator else target
+
+
 def _pretrain(params: Params, source: str, seed: int) -> Run:
     data = _ref(params, params.source_data)
     config = TrainConfig(
@@ -107,15 +124,14 @@ def _pretrain(params: Params, source: str, seed: int) -> Run:
 
 def _grow(params: Params, name: str, arm: Arm, seed: int) -> Run:
     assert arm.operator
-    assert arm.source
     config = GrowConfig(
         run=f"{name}_s{seed}",
         seed=seed,
         data=_ref(params, params.source_data),
         operator=arm.operator,
-        source=_model(params, params.sources[arm.source], params.source_data),
-        target=_model(params, params.target, params.source_data),
-        init=f"pretrain/{arm.source}_s{seed}",
+        source=_source(params, name, params.source_data),
+        target=_grown(params, name, params.source_data),
+        init=f"pretrain/{arm.source}_s{seed}" if arm.source else None,
         fit=(arm.fit or params.fit) if entry(arm.operator.name).learned else None,
     )
     return Run(config=config, arm=name)
@@ -127,7 +143,7 @@ def _target(params: Params, name: str, arm: Arm, seed: int) -> Run:
         run=f"{name}_s{seed}",
         seed=seed,
         data=_ref(params, params.source_data),
-        model=_model(params, params.target, params.source_data),
+        model=_grown(params, name, params.source_data),
         recipe=params.train,
         init=f"grow/{name}_s{seed}" if arm.operator else None,
     )
@@ -141,7 +157,7 @@ def _transfer(params: Params, name: str, data_name: str, data: DataConfig, seed:
         run=f"{name}_{data_name}_s{seed}",
         seed=seed,
         data=_ref(params, data),
-        model=_model(params, params.target, data),
+        model=_model(params, params.target, data) if fresh else _grown(params, name, data),
         recipe=_transfer_recipe(params, data),
         init=None if fresh else f"target/{name}_s{seed}",
         new_head=not fresh,

@@ -9,7 +9,7 @@ rule pack:
     log:
         "<logs>/data/{set}.log",
     conda:
-        "regrow"
+        "../envs/regrow.yaml"
     params:
         arguments=pack_arguments,
         folder=subpath(output[0], parent=True),

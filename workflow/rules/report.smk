@@ -19,7 +19,7 @@ rule report:
     log:
         "<logs>/report.log",
     conda:
-        "regrow"
+        "../envs/regrow.yaml"
     params:
         study=PARAMS,
         results=subpath(output.page, parent=True),
@@ -32,9 +32,24 @@ rule tables:
     log:
         "<logs>/tables.log",
     conda:
-        "regrow"
+        "../envs/regrow.yaml"
     params:
         study=PARAMS,
         results=RESULTS,
     shell:
         "regrow report {params.study} --results {params.results} 2>&1 | tee {log}"
+
+
+# README.md's figure and first table, between its markers. Always runs, because the file is in git and has no other maker.
+rule readme:
+    input:
+        rules.report.output,
+    log:
+        "<logs>/readme.log",
+    conda:
+        "../envs/regrow.yaml"
+    params:
+        study=PARAMS,
+        results=RESULTS,
+    shell:
+        "regrow readme {params.study} --results {params.results} 2>&1 | tee {log}"

@@ -11,7 +11,7 @@ rule config:
     log:
         "<logs>/configs/{stage}/{run}.log",
     conda:
-        "regrow"
+        "../envs/regrow.yaml"
     params:
         text=resolved_config,
     message:
@@ -34,7 +34,7 @@ rule train:
     log:
         "<logs>/{stage}/{run}.log",
     conda:
-        "regrow"
+        "../envs/regrow.yaml"
     threads: 1
     params:
         data=data_folder,

@@ -25,9 +25,22 @@ def depth_matrix(rule: DepthRule, source: ModelConfig, target: ModelConfig) -> T
     When L_large is not a multiple of L_small, stacking repeats the bottom layers (LiGO's code does too;
     bert2BERT's repeats the top).
     """
+    if target.depth < source.depth:
+        raise UserError(f"growth needs a deeper target: {source.depth} layers cannot be mapped to {target.depth}")
     layers = torch.arange(target.depth)
     index = layers % source.depth if rule == "stack" else layers * source.depth // target.depth
     return select(index, source.depth)
+
+
+def identity_layers(rule: DepthRule, source: ModelConfig, target: ModelConfig) -> Tensors:
+    """The depth axis where a layer's second and later copies write zero to the residual stream: they are the identity.
+
+    They keep the copied q, k, v, fc1 and norms, so that proj and fc2 learn from the first step on.
+    """
+    matrix = depth_matrix(rule, source, target)
+    writing = matrix * (matrix.cumsum(0) == 1)
+    stream = [f"blocks.{layer}.{kind}" for layer in ("attn.proj", "mlp.fc2") for kind in ("weight", "bias")]
+    return {"depth": matrix, **{f"depth@{name}": writing for name in stream}}
 
 
 def _depth_only(rule: DepthRule, source: ModelConfig, target: ModelConfig) -> Tensors:

@@ -19,9 +19,9 @@ from torch import Tensor
 from regrow.config import ModelConfig
 from regrow.errors import UserError
 from regrow.expand import Maps, Ring
-from regrow.growth.depth import DepthRule
-from regrow.growth.fpi import Fpi
-from regrow.growth.operator import Operator
+from regrow.growth.depth import DepthRule, depth_matrix
+from regrow.growth.fpi import copies, written_and_read
+from regrow.growth.operator import Operator, noisy
 from regrow.models.vit import Tensors
 
 
@@ -35,44 +35,48 @@ class Mango(Operator):
     noise: float = Field(default=0.01, ge=0, description="normal noise on the cores, relative to their size")
 
     def cores(self, source: ModelConfig, target: ModelConfig, generator: torch.Generator) -> Tensors:
-        if source.mlp_ratio != target.mlp_ratio or source.mlp_ratio != int(source.mlp_ratio):
-            raise UserError(
-                f"Mango cuts the MLP into D x D blocks: both mlp_ratio must be the same whole number, "
-                f"got {source.mlp_ratio} and {target.mlp_ratio}"
-            )
-        start = Fpi(depth=self.depth, noise=0.0).cores(source, target, generator)
-        blocks = torch.eye(4 + 2 * int(source.mlp_ratio), dtype=torch.float64)
+        written, read = written_and_read(
+            copies("circular", source.embed_dim, target.embed_dim, generator), source.embed_dim
+        )
+        blocks, ratio = self._blocks(source, target, generator)
+        layers = depth_matrix(self.depth, source, target)
         first, second, third, fourth = self.ranks
         ringed = {
-            "ring.B": self._core(blocks, first, second, generator),
-            "ring.O": self._core(start["embed"].T, second, third, generator),
-            "ring.L": self._core(start["depth"].T, third, fourth, generator),
-            "ring.I": self._core(start["embed.in"].T, fourth, first, generator),
+            "ring.B": core(blocks, first, second),
+            "ring.O": core(written, second, third),
+            "ring.L": core(layers, third, fourth),
+            "ring.I": core(read, fourth, first),
         }
-        whole_blocks = torch.block_diag(*[start["embed"]] * int(source.mlp_ratio))
         rest = {
-            "embed": start["embed"],
-            "embed.gain": start["embed.gain"],
-            "embed.shift": start["embed.shift"],
-            "embed.in": start["embed.in"],
-            "heads": start["embed"],
-            "mlp": whole_blocks,
-            "depth": start["depth"],
+            "embed": written,
+            "embed.gain": written,
+            "embed.shift": written,
+            "embed.in": read,
+            "heads": written,
+            "mlp": torch.kron(ratio, written),
+            "depth": layers,
         }
-        return {**ringed, **{axis: self._noisy(matrix, generator) for axis, matrix in rest.items()}}
+        return {name: noisy(tensor, self.noise, generator) for name, tensor in {**ringed, **rest}.items()}
+
+    def _blocks(self, source: ModelConfig, target: ModelConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """S_B's start [B2, B1], and its part for the k blocks of fc1's rows [k2, k1]."""
+        small, large = source.mlp_ratio, target.mlp_ratio
+        if small != int(small) or large != int(large):
+            raise UserError(
+                f"Mango cuts the MLP into D x D blocks: mlp_ratio must be a whole number, got {small} and {large}; "
+                "LiGO and FPI take any"
+            )
+        written, read = written_and_read(copies("circular", int(small), int(large), generator), int(small))
+        return torch.block_diag(torch.eye(4, dtype=torch.float64), written, read), written
 
     def maps(self, cores: Tensors) -> Maps:
         ring = Ring(B=cores["ring.B"], O=cores["ring.O"], L=cores["ring.L"], I=cores["ring.I"])
-        return Maps(terms=({axis: core for axis, core in cores.items() if not axis.startswith("ring.")},), ring=ring)
+        rest = {axis: matrix for axis, matrix in cores.items() if not axis.startswith("ring.")}
+        return Maps(terms=(rest,), ring=ring)
 
-    def _noisy(self, matrix: Tensor, generator: torch.Generator) -> Tensor:
-        """Noise of about `noise` times the largest entry in every singular direction, whatever the size."""
-        scale = self.noise * matrix.abs().max() / max(matrix.shape) ** 0.5
-        noise: Tensor = scale * torch.randn(matrix.shape, generator=generator, dtype=matrix.dtype)
-        return matrix + noise
 
-    def _core(self, matrix: Tensor, left: int, right: int, generator: torch.Generator) -> Tensor:
-        """A core [left, old, new, right] whose first slice is `matrix` [old, new]."""
-        core = torch.zeros(left, *matrix.shape, right, dtype=torch.float64)
-        core[0, :, :, 0] = matrix
-        return self._noisy(core, generator)
+def core(matrix: Tensor, left: int, right: int) -> Tensor:
+    """A core [left, old, new, right] whose first slice is `matrix` [new, old]."""
+    slices = torch.zeros(left, *matrix.T.shape, right, dtype=torch.float64)
+    slices[0, :, :, 0] = matrix.T
+    return slices

@@ -30,8 +30,8 @@ class Operator(Frozen):
         """From the cores to what `expand` applies."""
         return Maps(terms=(cores,))
 
-    def finish(self, weights: Tensors, generator: torch.Generator) -> Tensors:
-        """What is added to the grown weights once, and is no linear map: noise that breaks a symmetry."""
+    def finish(self, weights: Tensors, source: ModelConfig, target: ModelConfig, generator: torch.Generator) -> Tensors:
+        """What is done to the grown weights once, and is no linear map: noise that breaks a symmetry."""
         return weights
 
 
@@ -46,7 +46,7 @@ def grow(operator: Operator, basis: Tensors, source: ModelConfig, target: ModelC
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         cores = cast(operator.cores(source, target, generator), basis)
-        weights = operator.finish(expand(basis, operator.maps(cores)), generator)
+        weights = operator.finish(expand(basis, operator.maps(cores)), source, target, generator)
     check(weights, target, f"operator {type(operator).__name__}")
     return weights
 
@@ -60,6 +60,13 @@ def cast(cores: Tensors, basis: Tensors) -> Tensors:
 def select(index: Tensor, size: int) -> Tensor:
     """The 0/1 matrix [len(index), size] whose row j picks index[j]."""
     return torch.nn.functional.one_hot(index, size).double()
+
+
+def noisy(matrix: Tensor, noise: float, generator: torch.Generator) -> Tensor:
+    """A core with noise of about `noise` times its largest entry in every singular direction, whatever its size."""
+    scale = noise * matrix.abs().max() / max(matrix.shape) ** 0.5
+    perturbation: Tensor = scale * torch.randn(matrix.shape, generator=generator, dtype=matrix.dtype)
+    return matrix + perturbation
 
 
 def break_symmetry(weights: Tensors, noise: float, generator: torch.Generator) -> Tensors:

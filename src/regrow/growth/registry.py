@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from regrow.config import OperatorConfig, explain
+from regrow.config import ModelConfig, OperatorConfig, explain
 from regrow.errors import UserError
+from regrow.growth.norm import as_given, with_scaled_eps
 
 if TYPE_CHECKING:
     from regrow.growth.operator import Operator
@@ -22,18 +24,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """Where an operator lives and whether its maps are fitted through the task loss."""
+    """Where an operator lives, and what the study must know of it before torch is imported.
+
+    `learned`: its maps are fitted through the task loss. `source`: it grows a trained model; without one its basis
+    is the target's fresh weights. `target`: the architecture it grows into, from the source's and the study's target.
+    """
 
     module: str
     cls: str
     learned: bool = False
+    source: bool = True
+    target: Callable[[ModelConfig, ModelConfig], ModelConfig] = as_given
 
 
 OPERATORS = {
     "stackbert": Entry("regrow.growth.depth", "StackBert"),
     "interpolation": Entry("regrow.growth.depth", "Interpolation"),
+    "net2net": Entry("regrow.growth.net2net", "Net2Net"),
     "bert2bert-fpi": Entry("regrow.growth.fpi", "Fpi"),
+    "bert2bert-aki": Entry("regrow.growth.aki", "Aki"),
+    "lemon": Entry("regrow.growth.lemon", "Lemon", target=with_scaled_eps),
+    "ligo": Entry("regrow.growth.ligo", "Ligo", learned=True),
+    "ligo-code": Entry("regrow.growth.ligo_code", "LigoCode", learned=True),
+    "ligo-untied": Entry("regrow.growth.ligo", "LigoUntied", learned=True),
     "mango": Entry("regrow.growth.mango", "Mango", learned=True),
+    "weight-selection": Entry("regrow.growth.selection", "WeightSelection"),
+    "mimetic": Entry("regrow.growth.mimetic", "Mimetic", source=False),
 }
 
 
@@ -45,6 +61,11 @@ def entry(name: str) -> Entry:
             f"operator {name!r} is not registered; did you mean {near!r}? There are: {', '.join(OPERATORS)}"
         )
     return OPERATORS[name]
+
+
+def target_config(name: str, source: ModelConfig, target: ModelConfig) -> ModelConfig:
+    """The architecture that an operator grows `source` into: `target`, but for LEMON's norm_eps."""
+    return entry(name).target(source, target)
 
 
 def operator(config: OperatorConfig) -> Operator:

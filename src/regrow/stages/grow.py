@@ -10,15 +10,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from regrow.config import Fit, GrowConfig, digest
 from regrow.data import load
-from regrow.errors import UserError
 from regrow.expand import expand
 from regrow.growth.operator import Operator, cast, grow
 from regrow.growth.registry import operator
 from regrow.models.flops import train_flops
-from regrow.models.vit import Tensors, build, check, stack
-from regrow.stages.outcome import Place, write_outcome
+from regrow.models.vit import Tensors, build
+from regrow.stages.outcome import Place, initial_weights, write_outcome
 from regrow.train.batches import ImageTensors, tensors
-from regrow.train.checkpoint import load_tensors
 from regrow.train.loop import History, Task, Trained, evaluate, train
 from regrow.train.seeds import derive
 
@@ -26,13 +24,10 @@ from regrow.train.seeds import derive
 def run(config: GrowConfig, place: Place) -> None:
     """Grow, fit where the operator is learned, compare minival before and after, write the outcome."""
     device = place.torch_device()
-    if place.init is None:
-        raise UserError(f"grow/{config.run}: its config starts from {config.init}; give --init WEIGHTS")
     packed = load(place.data)
-    state, metadata = load_tensors(place.init)
-    basis = {name: tensor.to(device) for name, tensor in stack(state).items()}
-    check(basis, config.source, str(place.init))
-    inputs = {"data": digest(packed.manifest), "init": metadata["sha256"]}
+    init, inputs = initial_weights(config, config.source, place)
+    basis = {name: tensor.to(device) for name, tensor in init.items()}
+    inputs |= {"data": digest(packed.manifest)}
     chosen = operator(config.operator)
     seed = derive(config.seed, "operator")
     minival = tensors(packed, "minival", device, in_chans=config.target.in_chans)

@@ -7,23 +7,20 @@ from torch import Tensor
 
 from regrow.config import TrainConfig, digest
 from regrow.data import load
-from regrow.errors import UserError
 from regrow.models.axes import decays
 from regrow.models.flops import forward_flops, train_flops
-from regrow.models.vit import Tensors, build, check, initial, stack
-from regrow.stages.outcome import Place, write_outcome
+from regrow.models.vit import build
+from regrow.stages.outcome import Place, initial_weights, write_outcome
 from regrow.train.batches import tensors
-from regrow.train.checkpoint import load_tensors
 from regrow.train.loop import Task, evaluate, train
-from regrow.train.seeds import derive
 
 
 def run(config: TrainConfig, place: Place) -> None:
     """Train, read the test set once, write the outcome."""
     device = place.torch_device()
     packed = load(place.data)
-    init, init_sha = _initial_weights(config, place)
-    inputs = {"data": digest(packed.manifest)} | ({"init": init_sha} if init_sha else {})
+    init, inputs = initial_weights(config, config.model, place, new_head=config.new_head)
+    inputs |= {"data": digest(packed.manifest)}
     checkpoint = place.checkpoint(config, *inputs.values())
     in_chans = config.model.in_chans
     task = Task(
@@ -68,21 +65,3 @@ def balanced_accuracy(predicted: Tensor, labels: Tensor) -> float:
     count = torch.bincount(labels)
     hits = torch.bincount(labels[predicted == labels], minlength=len(count))
     return float(100 * (hits / count).double().mean())
-
-
-def _initial_weights(config: TrainConfig, place: Place) -> tuple[Tensors, str]:
-    """Fresh weights, or the parent's with a fresh head where the label set changes; and the parent's checksum.
-
-    A fresh head is zero, as in big_vision's and timm's fine-tuning, so no arm is favoured by a draw.
-    """
-    if config.init is None:
-        return initial(config.model, derive(config.seed, "init")), ""
-    if place.init is None:
-        raise UserError(f"{config.stage}/{config.run}: its config starts from {config.init}; give --init WEIGHTS")
-    state, metadata = load_tensors(place.init)
-    weights = stack(state)
-    if config.new_head:
-        weights["head.weight"] = torch.zeros(config.model.num_classes, config.model.embed_dim)
-        weights["head.bias"] = torch.zeros(config.model.num_classes)
-    check(weights, config.model, str(place.init))
-    return weights, metadata["sha256"]

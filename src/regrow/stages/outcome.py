@@ -10,11 +10,12 @@ from typing import Any
 import torch
 
 from regrow import records
-from regrow.config import RunConfig, canonical
+from regrow.config import ModelConfig, RunConfig, canonical
 from regrow.errors import UserError
-from regrow.models.vit import Tensors, unstack
-from regrow.train.checkpoint import Checkpoint, save_tensors
+from regrow.models.vit import Tensors, check, initial, stack, unstack
+from regrow.train.checkpoint import Checkpoint, load_tensors, save_tensors
 from regrow.train.loop import History
+from regrow.train.seeds import derive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,29 @@ class Place:
         """The run's resumable state; its key covers the config and the hashes of what it reads."""
         key = hashlib.sha256("\n".join([canonical(config), part, *inputs]).encode()).hexdigest()
         return Checkpoint(self.work, key)
+
+
+def initial_weights(
+    config: RunConfig, model: ModelConfig, place: Place, *, new_head: bool = False
+) -> tuple[Tensors, dict[str, str]]:
+    """The parent's weights (stacked) and their checksum, or fresh weights where the run has no parent.
+
+    A fresh head is zero, as in big_vision's fine-tuning, so no arm is favoured by a draw.
+
+    Raises:
+        UserError: no --init though the config names a parent, a damaged file, or another architecture.
+    """
+    if config.init is None:
+        return initial(model, derive(config.seed, "init")), {}
+    if place.init is None:
+        raise UserError(f"{config.stage}/{config.run}: its config starts from {config.init}; give --init WEIGHTS")
+    state, metadata = load_tensors(place.init)
+    weights = stack(state)
+    if new_head:
+        weights["head.weight"] = torch.zeros(model.num_classes, model.embed_dim)
+        weights["head.bias"] = torch.zeros(model.num_classes)
+    check(weights, model, str(place.init))
+    return weights, {"init": metadata["sha256"]}
 
 
 def write_outcome(

@@ -20,6 +20,9 @@ from torch import Tensor
 from regrow.errors import UserError
 from regrow.records import write_bytes
 
+METADATA = "regrow"
+"""The one key of the file's metadata. The format writes several keys in no fixed order, and so no fixed bytes."""
+
 
 def content_sha256(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
     """One digest over names, types, shapes, bytes and metadata."""
@@ -35,7 +38,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], **metadata: str) -> 
     """Write tensors and their checksum, whole or not at all; returns the checksum."""
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     checksum = content_sha256(held, metadata)
-    write_bytes(path, save(held, metadata={**metadata, "sha256": checksum}))
+    write_bytes(path, save(held, metadata={METADATA: json.dumps({**metadata, "sha256": checksum}, sort_keys=True)}))
     return checksum
 
 
@@ -47,11 +50,11 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = dict(file.metadata() or {})
+            metadata: dict[str, str] = json.loads((file.metadata() or {}).get(METADATA, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; `snakemake` or `dvc pull` makes it") from error
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
         raise UserError(f"{path}: not a whole safetensors file ({error}); delete it and make it again") from error
     expected = metadata.pop("sha256", None)
     found = content_sha256(tensors, metadata)
