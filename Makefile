@@ -18,7 +18,9 @@ setup: $(READY) ## the environment in .venv, from requirements.lock, every file 
 $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or make PYTHON=..."; exit 2; }
 	test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV)
-	test -x $(VENV)/bin/uv || $(VENV)/bin/python -m pip install --quiet --constraint requirements.lock uv
+	@# uv's own pin and hashes are in the lock too; pip reads just those, uv the rest.
+	test -x $(VENV)/bin/uv || { awk '/^uv==/ {on = 1} on; on && !/\\$$/ {exit}' requirements.lock >$(VENV)/uv.lock && \
+	  $(VENV)/bin/python -m pip install --quiet --require-hashes --requirement $(VENV)/uv.lock; }
 	uv pip sync --quiet --require-hashes --python $(VENV)/bin/python requirements.lock
 	uv pip install --quiet --no-deps --no-build-isolation --python $(VENV)/bin/python --editable .
 	@touch $@
