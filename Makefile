@@ -28,7 +28,8 @@ $(READY): requirements.lock pyproject.toml
 reproduce: $(READY) ## the whole study of the default tier, then the numbers beside the committed ones
 	regrow unlock
 	snakemake --cores $(CORES) --config params=params/$(TIER).yaml
-	regrow compare --results results/$(TIER)
+	@if git cat-file -e HEAD:results/$(TIER)/tables/growth.csv 2>/dev/null; then regrow compare --results results/$(TIER); \
+	else echo "no tables of tier $(TIER) are committed: nothing to compare with"; fi
 
 resume: reproduce ## the same: a killed study goes on from its checkpoints
 

@@ -5,7 +5,7 @@ For every seed s, on minival accuracy smoothed by a trailing running median over
     target_s    scratch's smoothed accuracy at the end of its training
     C_arm,s     the cost at which the arm's smoothed accuracy first reaches target_s, linear between two
                 evaluations; the evaluation at step 0 counts; infinite where it is never reached
-    saving_s  = 1 - C_arm,s / C_scratch,s                (Mango's r: Pan et al., NeurIPS 2023, eq. 1)
+    saving_s  = 1 - C_arm,s / C_scratch,s                (the saving of Mango and its kin)
     speed-up  = 1 / (1 - saving)
 
 C_scratch,s is scratch's own first crossing, so scratch saves 0 by construction. A run that never reaches the
