@@ -44,12 +44,13 @@ rule tables:
 rule readme:
     input:
         rules.report.output,
+        page="<results>/REPORT.md",
     log:
         "<logs>/readme.log",
     conda:
         "../envs/regrow.yaml"
     params:
         study=PARAMS,
-        results=RESULTS,
+        results=subpath(input.page, parent=True),
     shell:
         "regrow readme {params.study} --results {params.results} 2>&1 | tee {log}"
