@@ -109,6 +109,9 @@ def test_code_of_one_operator_leaves_out_the_others() -> None:
     files = {Path(path).name for path in sources("regrow.stages.grow", "regrow.growth.depth")}
     assert "depth.py" in files
     assert "mango.py" not in files
+    packed = {Path(path).name for path in sources("regrow.data.packing", "regrow.data.mnist")}
+    assert "mnist.py" in packed
+    assert "icons.py" not in packed
 
 
 LIGHT = [
