@@ -98,6 +98,43 @@ def test_the_ring_costs_what_its_two_width_products_cost(rank: int, layers: int)
     assert widths <= counter.get_total_flops() < 1.1 * widths
 
 
+def test_above_rank_one_the_ring_keeps_no_product_for_the_backward_pass() -> None:
+    joined, found = normal(8, 6, 6, 2), cores((3, 3, 3, 3))
+    leaves = [core.requires_grad_() for core in vars(found).values()]
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        ring(joined, found)
+    assert sum(kept.values()) <= sum(tensor.nbytes for tensor in (joined, *leaves))
+
+
+def test_grown_layers_lie_in_memory_as_the_model_reads_them() -> None:
+    """Anything else would be copied at every use, forward and backward."""
+    basis, wide = random_weights(TINY), normal(9, 6)
+    term = dict.fromkeys(("embed", "embed.in", "heads", "heads.in"), wide) | {"depth": normal(3, 2)}
+    for maps in (Maps(terms=(term,)), Maps(ring=cores((1, 1, 1, 1), d=6))):
+        grown = expand(basis, maps)
+        assert all(layer.is_contiguous() for name in MATRICES for layer in grown[name])
+
+
+@pytest.mark.parametrize("wider", ["mlp", "embed.in"])
+def test_of_two_widths_the_cheaper_order_is_taken(wider: str) -> None:
+    """fc1 [2, 12, 6]: the axis that grows little goes first, whichever it is."""
+    new = {"mlp": 13, "embed.in": 7} | {wider: 40}
+    term = {"mlp": normal(new["mlp"], 12), "embed.in": normal(new["embed.in"], 6)}
+    name = "blocks.mlp.fc1.weight"
+    with FlopCounterMode(display=False) as counter:
+        found = expand({name: normal(2, 12, 6)}, Maps(terms=(term,)))[name]
+    torch.testing.assert_close(found, term["mlp"] @ normal(2, 12, 6) @ term["embed.in"].T)
+    mlp, read = new["mlp"], new["embed.in"]
+    orders = (12 * 6 * mlp + mlp * 6 * read, 12 * 6 * read + 12 * read * mlp)
+    assert counter.get_total_flops() == 2 * 2 * min(orders)
+
+
 def test_along_is_a_matrix_product_along_one_axis() -> None:
     tensor, matrix = normal(2, 3, 4, 5), normal(7, 4, seed=1)
     torch.testing.assert_close(along(tensor, 2, matrix), torch.einsum("ji,abic->abjc", matrix, tensor))

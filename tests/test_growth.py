@@ -74,6 +74,24 @@ def pairs(draw: st.DrawFn) -> tuple[ModelConfig, ModelConfig]:
     )
 
 
+DEPTH_ALONE = ("stackbert", "interpolation", "tleg", "share-init", "truncate-stack", "heur-lg", "auto-lg")
+FROM_ANY_SIZE = ("weight-selection", "mimetic", "identity", *DEPTH_ALONE[2:])
+"""They do not grow: a model of any depth, or of a smaller width, is what they are for."""
+
+
+def accepted(name: str, source: ModelConfig, target: ModelConfig) -> tuple[ModelConfig, ModelConfig]:
+    """A small and a large ViT as the operator takes them."""
+    if name in DEPTH_ALONE:
+        target = source.model_copy(update={"depth": target.depth})
+    if name in ("weight-selection", "heur-lg", "auto-lg"):
+        source, target = target, source
+    if name in ("tleg", "share-init"):
+        source = source.model_copy(update={"depth": {"tleg": 2, "share-init": 1}[name]})
+    if name == "identity" or not entry(name).source:
+        source = target
+    return source, target
+
+
 @pytest.mark.parametrize("name", OPERATORS)
 @settings(max_examples=6, deadline=None)
 @given(pair=pairs(), seed=st.integers(0, 9))
@@ -81,13 +99,7 @@ def test_any_pair_gives_a_checkpoint_that_timm_loads(
     name: str, pair: tuple[ModelConfig, ModelConfig], seed: int
 ) -> None:
     """`grow` checks every name and shape; timm then loads strictly, and the same seed gives the same weights."""
-    source, target = pair
-    if name in ("stackbert", "interpolation"):
-        target = source.model_copy(update={"depth": target.depth})
-    if name == "weight-selection":
-        source, target = target, source
-    if not entry(name).source:
-        source = target
+    source, target = accepted(name, *pair)
     target = target_config(name, source, target)
     weights = grown(name, target, source, seed=seed)
     build(target).double().load_state_dict(unstack(weights), strict=True)
@@ -107,7 +119,7 @@ def test_a_learned_map_takes_heads_of_another_size(name: str) -> None:
     assert grown(name, vit(32, 2, 2))["blocks.attn.qkv.weight"].shape == (2, 3, 32, 32)
 
 
-@pytest.mark.parametrize("name", [name for name in OPERATORS if name not in ("weight-selection", "mimetic")])
+@pytest.mark.parametrize("name", [name for name in OPERATORS if name not in FROM_ANY_SIZE])
 @pytest.mark.parametrize("target", [vit(8, 2, 1), vit(16, 1, 2)], ids=["narrower", "shallower"])
 def test_a_smaller_target_is_refused(name: str, target: ModelConfig) -> None:
     with pytest.raises(UserError, match=r"growth needs a (larger|deeper) target|equal widths"):
@@ -331,6 +343,7 @@ def test_mimetic_halves_are_the_best_approximation() -> None:
     left, right = halves(product, 5)
     tail = torch.linalg.svdvals(product)[5:]
     torch.testing.assert_close((product - left @ right).norm(), tail.norm(), rtol=0, atol=EXACT)
+    torch.testing.assert_close(left.square().sum(0), right.square().sum(1), rtol=0, atol=EXACT)
 
 
 def test_mimetic_takes_no_source() -> None:

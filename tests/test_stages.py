@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -17,12 +16,12 @@ from regrow.growth.registry import operator
 from regrow.models.flops import train_flops
 from regrow.models.vit import initial, stack, unstack
 from regrow.records import read_json, read_jsonl
-from regrow.stages.model import balanced_accuracy
+from regrow.stages.images import balanced_accuracy
 
 WIDE = ModelConfig(embed_dim=32, depth=2, num_heads=4, patch_size=4, img_size=8, num_classes=10)
 
 
-def run(stage: str, config: object, data: Path, out: Path, init: Path | None = None) -> int:
+def run(config: object, data: Path, out: Path, init: Path | None = None) -> int:
     out.mkdir(parents=True, exist_ok=True)
     (out / "config.json").write_text(canonical(config))  # type: ignore[arg-type]
     paths = [
@@ -34,13 +33,13 @@ def run(stage: str, config: object, data: Path, out: Path, init: Path | None = N
         out,
         *(["--init", init] if init else []),
     ]
-    return main([stage, str(out / "config.json"), *map(str, paths)])
+    return main(["run", str(out / "config.json"), *map(str, paths)])
 
 
 @pytest.fixture(scope="module")
 def pretrained(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("pretrain")
-    assert run("pretrain", train_config(recipe=RECIPE.model_copy(update={"duration": "80 steps"})), digits, out) == 0
+    assert run(train_config(recipe=RECIPE.model_copy(update={"duration": "80 steps"})), digits, out) == 0
     return out
 
 
@@ -77,7 +76,7 @@ def test_a_run_leaves_summary_metrics_provenance_and_timm_weights(pretrained: Pa
 
 def test_the_same_run_makes_the_same_bytes(digits: Path, tmp_path: Path) -> None:
     for name in "ab":
-        assert run("pretrain", train_config(), digits, tmp_path / name) == 0
+        assert run(train_config(), digits, tmp_path / name) == 0
     for file in ("weights.safetensors", "summary.json", "metrics.jsonl"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
     assert not list(tmp_path.rglob("checkpoint*"))
@@ -85,7 +84,7 @@ def test_the_same_run_makes_the_same_bytes(digits: Path, tmp_path: Path) -> None
 
 def test_a_closed_form_growth_is_the_operator_alone(pretrained: Path, digits: Path, tmp_path: Path) -> None:
     config = grow_config("bert2bert-fpi", noise=0.0)
-    assert run("grow", config, digits, tmp_path, pretrained / "weights.safetensors") == 0
+    assert run(config, digits, tmp_path, pretrained / "weights.safetensors") == 0
     grown = stack(load_file(tmp_path / "weights.safetensors"))
     basis = stack(load_file(pretrained / "weights.safetensors"))
     expected = grow(operator(config.operator), basis, TINY, WIDE, seed=0)
@@ -97,7 +96,7 @@ def test_a_closed_form_growth_is_the_operator_alone(pretrained: Path, digits: Pa
 
 
 def test_a_fit_tries_every_rate_and_keeps_the_best_on_minival(pretrained: Path, digits: Path, tmp_path: Path) -> None:
-    assert run("grow", grow_config("mango"), digits, tmp_path, pretrained / "weights.safetensors") == 0
+    assert run(grow_config("mango"), digits, tmp_path, pretrained / "weights.safetensors") == 0
     summary = read_json(tmp_path / "summary.json")
     losses = {candidate["lr"]: candidate["minival_loss"] for candidate in summary["candidates"]}
     assert set(losses) == {1e-4, 1e-3}
@@ -110,7 +109,7 @@ def test_transfer_starts_from_the_body_with_a_fresh_head(pretrained: Path, digit
     config = train_config(
         stage="transfer", init="pretrain/tiny_s0", new_head=True, recipe=RECIPE.model_copy(update={"lr": 1e-9})
     )
-    assert run("transfer", config, digits, tmp_path, pretrained / "weights.safetensors") == 0
+    assert run(config, digits, tmp_path, pretrained / "weights.safetensors") == 0
     before, after = load_file(pretrained / "weights.safetensors"), load_file(tmp_path / "weights.safetensors")
     torch.testing.assert_close(before["blocks.0.mlp.fc1.weight"], after["blocks.0.mlp.fc1.weight"], atol=1e-6, rtol=0)
     assert after["head.weight"].abs().max() < 1e-6
@@ -130,7 +129,7 @@ def test_another_architectures_checkpoint_is_refused(
     pretrained: Path, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = train_config(stage="target", model=WIDE, init="grow/x_s0")
-    error = failing(capsys, "target", config, digits, tmp_path, init=pretrained / "weights.safetensors")
+    error = failing(capsys, config, digits, tmp_path, init=pretrained / "weights.safetensors")
     assert "a checkpoint of another architecture" in error
     assert "expected (1, 1, 32)" in error
     assert not (tmp_path / "summary.json").exists()
@@ -138,10 +137,10 @@ def test_another_architectures_checkpoint_is_refused(
 
 def test_missing_inputs_are_named(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = train_config(stage="target", init="grow/x_s0")
-    assert "give --init WEIGHTS" in failing(capsys, "target", config, digits, tmp_path / "a")
-    error = failing(capsys, "target", config, digits, tmp_path / "b", init=tmp_path / "none.safetensors")
+    assert "give --init WEIGHTS" in failing(capsys, config, digits, tmp_path / "a")
+    error = failing(capsys, config, digits, tmp_path / "b", init=tmp_path / "none.safetensors")
     assert "none.safetensors: no such file" in error
-    assert "manifest.json" in failing(capsys, "pretrain", train_config(), tmp_path / "nodata", tmp_path / "c")
+    assert "manifest.json" in failing(capsys, train_config(), tmp_path / "nodata", tmp_path / "c")
 
 
 def test_corrupt_data_is_refused(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -150,14 +149,8 @@ def test_corrupt_data_is_refused(digits: Path, tmp_path: Path, capsys: pytest.Ca
     content = bytearray((copy / "images.npy").read_bytes())
     content[-1] ^= 1
     (copy / "images.npy").write_bytes(content)
-    error = failing(capsys, "pretrain", train_config(), copy, tmp_path / "out")
+    error = failing(capsys, train_config(), copy, tmp_path / "out")
     assert "images.npy: expected sha256" in error
-
-
-def test_a_config_of_another_stage_is_refused(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "a config of stage pretrain; run `regrow pretrain`" in failing(
-        capsys, "target", train_config(), digits, tmp_path
-    )
 
 
 def test_an_unwritable_folder_is_named_and_nothing_is_half_written(
@@ -166,7 +159,7 @@ def test_an_unwritable_folder_is_named_and_nothing_is_half_written(
     (tmp_path / "config.json").write_text(canonical(train_config()))
     (tmp_path / "file").write_text("in the way")
     arguments = ["--data", digits, "--weights", tmp_path / "file/w.safetensors", "--records", tmp_path / "rec"]
-    assert main(["pretrain", str(tmp_path / "config.json"), *map(str, arguments)]) == 2
+    assert main(["run", str(tmp_path / "config.json"), *map(str, arguments)]) == 2
     assert "cannot be written" in capsys.readouterr().err
     assert not (tmp_path / "rec/summary.json").exists()
 
@@ -174,7 +167,7 @@ def test_an_unwritable_folder_is_named_and_nothing_is_half_written(
 def test_a_pickle_is_not_read(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save(unstack(initial(TINY, seed=0)), tmp_path / "weights.pth")
     config = train_config(stage="target", init="grow/x_s0")
-    error = failing(capsys, "target", config, digits, tmp_path / "out", init=tmp_path / "weights.pth")
+    error = failing(capsys, config, digits, tmp_path / "out", init=tmp_path / "weights.pth")
     assert "not a whole safetensors file" in error
 
 
@@ -182,21 +175,4 @@ def test_foreign_safetensors_are_a_valid_source(digits: Path, tmp_path: Path) ->
     """A timm state dict that another program saved has no checksum of ours, and is read all the same."""
     save_file(unstack(initial(TINY, seed=0)), tmp_path / "timm.safetensors")
     config = train_config(stage="target", init="grow/x_s0")
-    assert run("target", config, digits, tmp_path / "out", init=tmp_path / "timm.safetensors") == 0
-
-
-def test_config_prints_what_the_dag_would_write(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["config", "params/smoke.yaml"]) == 0
-    listed = capsys.readouterr().out.split()
-    assert "target/mango_s1" in listed
-    assert main(["config", "params/smoke.yaml", "target/mango_s1"]) == 0
-    assert json.loads(capsys.readouterr().out)["init"] == "grow/mango_s1"
-    assert main(["config", "params/smoke.yaml", "target/mangoes"]) == 2
-
-
-def test_help_lists_the_stages(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as done:
-        main(["--help"])
-    assert done.value.code == 0
-    text = capsys.readouterr().out
-    assert all(stage in text for stage in ("data", "pretrain", "grow", "target", "transfer", "report", "compare"))
+    assert run(config, digits, tmp_path / "out", init=tmp_path / "timm.safetensors") == 0

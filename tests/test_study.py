@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import ast
+import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,21 +38,101 @@ def test_every_arm_has_its_runs_at_every_seed(smoke: Params) -> None:
             assert (f"grow/{name}_s{seed}" in found) == (arm.operator is not None)
             for data in smoke.transfer_data:
                 assert found[f"transfer/{name}_{data}_s{seed}"].config.init == f"target/{name}_s{seed}"
-    assert {run.arm for run in found.values() if run.stage == "transfer"} == {NO_PRETRAINING, *smoke.arms}
+    growth = {run.arm for run in found.values() if run.stage == "transfer" and not run.arm.endswith("-d3")}
+    assert growth == {NO_PRETRAINING, *smoke.arms}
 
 
-def test_every_target_has_the_same_recipe_data_and_order(smoke: Params) -> None:
-    targets = [run.config for run in runs(smoke).values() if run.stage == "target" and run.config.seed == 0]
-    assert (
-        len(
-            {
-                (c.recipe.model_dump_json(), c.model.model_dump_json(), c.data.folder)
-                for c in targets
-                if isinstance(c, TrainConfig)
-            }
-        )
-        == 1
-    )
+@pytest.mark.parametrize("descendants", [False, True])
+def test_every_target_has_the_same_recipe_data_and_order(smoke: Params, descendants: bool) -> None:
+    targets = [
+        run.config
+        for run in runs(smoke).values()
+        if isinstance(run.config, TrainConfig)
+        and (run.stage, run.config.seed, run.arm.endswith("-d3")) == ("target", 0, descendants)
+    ]
+    alike = {(c.recipe.model_dump_json(), c.model.model_dump_json(), c.data.folder) for c in targets}
+    assert (len(targets) > 1, len(alike)) == (True, 1)
+
+
+def with_learngene(smoke: Params, **changes: object) -> Params:
+    raw = smoke.model_dump()
+    raw["learngene"] |= changes
+    return Params.model_validate(raw)
+
+
+def test_one_teacher_serves_every_seed_and_auxiliary(smoke: Params) -> None:
+    found = runs(smoke)
+    teachers = [key for key, run in found.items() if run.stage == "teacher"]
+    assert teachers == ["teacher/test-resnet_s0"]
+    learngenes = [run.config for run in found.values() if run.stage == "learngene"]
+    assert {config.init for config in learngenes} == set(teachers)
+    assert {config.seed for config in learngenes} == set(smoke.seeds)
+
+
+def test_a_descendant_starts_from_the_pair_at_its_own_depth(smoke: Params) -> None:
+    found = runs(with_learngene(smoke, depths=[2, 5], transfer_depths=[]))
+    for depth in (2, 5):
+        config = found[f"grow/tleg-d{depth}_s1"].config
+        assert isinstance(config, GrowConfig)
+        assert (config.init, config.source.depth, config.target.depth) == ("learngene/tleg_s1", 2, depth)
+        assert not config.target.class_token
+
+
+ARMS = {
+    "scratch": {"label": "Scratch"},
+    "long": {"label": "Longer", "train": {"duration": "9 steps", "batch_size": 32, "lr": 1e-3}},
+    "each": {"label": "Pre-Fin", "operator": {"name": "identity"}, "source": "same"},
+    "deep": {"label": "Selection", "operator": {"name": "weight-selection"}, "source": "deepest"},
+}
+
+
+def test_models_to_inherit_from_are_trained_once(smoke: Params) -> None:
+    """One for every depth where no depth is given; one in all where it is."""
+    learngene = {
+        "sources": {"same": {}, "deepest": {"depth": 5}},
+        "arms": ARMS,
+        "depths": [2, 5],
+        "transfer_depths": [5],
+    }
+    found = runs(with_learngene(smoke, **learngene))
+    pretrained = [key for key in found if key.startswith("pretrain/") and "narrow" not in key and key.endswith("_s0")]
+    assert pretrained == ["pretrain/same-d2_s0", "pretrain/deepest_s0", "pretrain/same-d5_s0"]
+    assert found["grow/each-d2_s0"].config.init == "pretrain/same-d2_s0"
+    assert found["grow/deep-d2_s0"].config.init == found["grow/deep-d5_s0"].config.init == "pretrain/deepest_s0"
+    longer, equal = (found[f"target/{arm}-d2_s0"].config for arm in ("long", "scratch"))
+    assert isinstance(longer, TrainConfig)
+    assert isinstance(equal, TrainConfig)
+    assert (longer.recipe.duration, equal.recipe.duration) == ("9 steps", "30 steps")
+
+
+def test_what_is_transferred_is_an_arms_initial_weights(smoke: Params) -> None:
+    sources = {"same": {}, "deepest": {"depth": 5}}
+    found = runs(with_learngene(smoke, sources=sources, arms=ARMS, depths=[2, 5], transfer_depths=[5]))
+    inits = {run.arm: run.config.init for run in found.values() if "-d" in run.arm and run.stage == "transfer"}
+    assert inits == {"scratch-d5": None, "each-d5": "grow/each-d5_s1", "deep-d5": "grow/deep-d5_s1"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"transfer_depths": [4]}, "transfer_depths: 4 is not one of depths"),
+        ({"scratch": "tleg"}, "scratch: 'tleg' must name an arm without an operator"),
+        ({"sources": {"tleg": {}}}, "'tleg' is the name of an auxiliary and of a source"),
+        ({"teacher": {"model": {"name": "test_resnet"}}}, "a teacher needs `recipe`"),
+    ],
+)
+def test_a_learngene_section_that_contradicts_itself_is_refused(
+    smoke: Params, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        with_learngene(smoke, **changes)
+
+
+def test_two_runs_of_one_name_are_refused(smoke: Params) -> None:
+    raw = smoke.model_dump()
+    raw["arms"]["tleg-d3"] = raw["arms"]["bert2bert-fpi"]
+    with pytest.raises(UserError, match="two runs would be called grow/tleg-d3_s0"):
+        runs(Params.model_validate(raw))
 
 
 def test_only_learned_operators_are_fitted(smoke: Params) -> None:
@@ -122,6 +204,7 @@ LIGHT = [
     "regrow.code",
     "regrow.unlock",
     "regrow.report",
+    "regrow.layers.choice",
 ]
 
 
@@ -155,3 +238,35 @@ def test_a_transfer_to_the_opposite_polarity_inverts_at_random() -> None:
     assert inverted["transfer/mango_mnist_s0"]
     assert not inverted["transfer/mango_logos_s0"]
     assert not inverted["target/mango_s0"]
+
+
+INHERITING = ("regrow.growth.learngene", "regrow.growth.inherit")
+"""The operators of a learngene's study."""
+
+
+@pytest.mark.parametrize("tier", ["gpu", "paper"])
+def test_the_large_tiers_have_every_operator_as_an_arm(tier: str) -> None:
+    params = load_params(ROOT / f"params/{tier}.yaml")
+    arms = [*params.arms.values(), *(params.learngene.arms.values() if params.learngene else ())]
+    used = {arm.operator.name for arm in arms if arm.operator}
+    assert used == {name for name, line in OPERATORS.items() if params.learngene or line.module not in INHERITING}
+    found = runs(params)
+    for name, arm in params.arms.items():
+        assert f"target/{name}_s0" in found
+        if arm.operator:
+            config = found[f"grow/{name}_s0"].config
+            assert isinstance(config, GrowConfig)
+            assert config.operator == arm.operator
+            assert config.init is None or found[config.init].config.stage == "pretrain"
+
+
+@pytest.mark.parametrize("tier", ["gpu", "paper"])
+def test_ligo_as_shipped_is_fitted_by_its_codes_schedule_alone(tier: str) -> None:
+    """A warm-up to 2e-4 over 10,000 steps reaches 2e-6 at the end of a fit of 100."""
+    params = load_params(ROOT / f"params/{tier}.yaml")
+    fit = params.arms["ligo-shipped"].fit
+    assert fit
+    steps = fit.recipe.steps(1)
+    assert fit.lr_candidates == (fit.recipe.lr,) == (pytest.approx(2e-4 * steps / 10_000),)
+    assert math.ceil(fit.recipe.warmup * steps) == steps == 100
+    assert params.arms["ligo-code"].fit is None

@@ -19,6 +19,7 @@ from itertools import permutations
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from regrow.models.axes import AXES, MATRICES
 
@@ -46,7 +47,8 @@ class Ring:
 class Maps:
     """What `expand` applies: a sum of per-axis terms, and for the block matrices a ring where there is one.
 
-    Within a term the widths go first and the depth last; `then` is applied to the result, where another order counts.
+    Within a term the widths go first, in the cheapest order, and the depth last; `then` is applied to the result,
+    where another order counts.
     """
 
     terms: tuple[Term, ...] = field(default=({},))
@@ -76,28 +78,49 @@ def _matrices(name: str, term: Term) -> list[Tensor | None]:
 
 
 def _mapped(name: str, tensor: Tensor, term: Term) -> Tensor:
-    """One parameter under one term: a matrix product per axis, the widths first, then the depth."""
-    for position, matrix in reversed(list(enumerate(_matrices(name, term)))):
-        if matrix is not None:
-            tensor = along(tensor, position, matrix)
+    """One parameter under one term: a matrix product per axis, the widths first, then the depth.
+
+    Of two widths the one with the smaller 1/old - 1/new goes first: the order of the fewest multiply-adds.
+    """
+    found = [(position, matrix) for position, matrix in enumerate(_matrices(name, term)) if matrix is not None]
+
+    def turn(entry: tuple[int, Tensor]) -> tuple[bool, float, int]:
+        position, matrix = entry
+        return AXES[name][position] == "depth", 1 / matrix.shape[-1] - 1 / matrix.shape[-2], -position
+
+    for position, matrix in sorted(found, key=turn):
+        tensor = along(tensor, position, matrix)
     return tensor
 
 
 def along(tensor: Tensor, position: int, matrix: Tensor) -> Tensor:
-    """Mode product: new[..., j, ...] = sum_i matrix[j, i] * tensor[..., i, ...] along axis `position`.
-
-    A matrix with leading axes [..., new, old] differs along the first axes of `tensor`: one a layer, say.
-    """
+    """`mode_product`, without arithmetic where a constant matrix only copies and scales."""
     if (picked := _picked(matrix)) is not None:
         index, value = picked
         shape = [-1 if axis == position else 1 for axis in range(tensor.ndim)]
         return tensor.index_select(position, index) * value.to(tensor.dtype).reshape(shape)
-    last = tensor.movedim(position, -1)
-    leading = matrix.ndim - 2
-    if leading == last.ndim - 1:
-        return (matrix @ last.unsqueeze(-1)).squeeze(-1).movedim(-1, position)
-    spread = matrix.mT.reshape(*matrix.shape[:-2], *[1] * (last.ndim - 2 - leading), *matrix.mT.shape[-2:])
-    return (last @ spread).movedim(-1, position)
+    return mode_product(tensor, position, matrix)
+
+
+def mode_product(tensor: Tensor, position: int, matrix: Tensor) -> Tensor:
+    """new[..., j, ...] = sum_i matrix[j, i] * tensor[..., i, ...] along axis `position`.
+
+    A matrix with leading axes [..., new, old] differs along the first other axes of `tensor`: one a layer, say.
+    One batched product on the tensor as it lies in memory: `matmul` would transpose it, once each way.
+    """
+    *leading, new, old = matrix.shape
+    first = len(leading)
+    if position < first:
+        return mode_product(tensor.movedim(position, first), first, matrix).movedim(first, position)
+    between, after = tensor.shape[first:position], tensor.shape[position + 1 :]
+    matrices, rows, columns = math.prod(leading), math.prod(between), math.prod(after)
+    matrix = matrix.reshape(matrices, new, old)
+    if columns == 1:
+        grown = torch.bmm(tensor.reshape(matrices, rows, old), matrix.mT)
+    else:
+        each = matrix.unsqueeze(1).expand(-1, rows, -1, -1).flatten(0, 1)
+        grown = torch.bmm(each, tensor.reshape(matrices * rows, old, columns))
+    return grown.reshape(*leading, *between, new, *after)
 
 
 def _picked(matrix: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -125,8 +148,8 @@ def split_blocks(joined: Tensor) -> dict[str, Tensor]:
     """The inverse of `join_blocks`."""
     blocks = joined.permute(3, 0, 2, 1)  # [L, B, O, I]
     ratio = (blocks.shape[1] - 4) // 2
-    fc1, fc2 = blocks[:, 4 : 4 + ratio], blocks[:, 4 + ratio :]
-    parts = (blocks[:, :3], blocks[:, 3], fc1.flatten(1, 2), fc2.movedim(1, 2).flatten(2, 3))
+    qkv, proj, fc1, fc2 = blocks.split([3, 1, ratio, ratio], dim=1)
+    parts = (qkv, proj.squeeze(1), fc1.flatten(1, 2), fc2.movedim(1, 2).flatten(2, 3))
     return dict(zip(MATRICES, parts, strict=True))
 
 
@@ -137,32 +160,59 @@ MODES = {"B": "pbcq", "O": "qoxs", "L": "slmu", "I": "uiyp"}
 def ring(joined: Tensor, cores: Ring) -> Tensor:
     """M2[c, y, x, m] = sum S_B[p b c q] S_O[q o x s] S_L[s l m u] S_I[u i y p] M1[b, i, o, l] (Mango, TR-MPO).
 
-    One core at a time, in the order of the fewest FLOPs; the full map is never made.
+    One core at a time, S_I first and the others in the order of the fewest FLOPs; the full map is never made. Between
+    two cores the tensor is R^2 times as large as at rank 1: above it, M2 is made in R^2 slices along y, and a slice's
+    products are made again in the backward pass (all but the last one) instead of being kept.
     """
-    labels, tensor = "biol", joined
-    for core in _cheapest_order(joined, cores):
-        kept = _contracted(labels, MODES[core])
-        tensor = torch.einsum(f"{labels},{MODES[core]}->{kept}", tensor, getattr(cores, core))
-        labels = kept
-    return torch.einsum(f"{labels}->cyxm", tensor)
+    order = _cheapest_order(joined, cores)
+
+    def columns(part: Tensor) -> Tensor:
+        labels, tensor = "lboi", joined.permute(3, 0, 2, 1)  # as the weights lie in memory
+        for core in order:
+            labels, tensor = _product(labels, tensor, MODES[core], part if core == "I" else getattr(cores, core))
+        return torch.einsum(f"{labels}->cyxm", tensor)
+
+    slices = max(cores.B.shape[0], cores.O.shape[0], cores.L.shape[0], cores.I.shape[0]) ** 2
+    if slices == 1:
+        return columns(cores.I)
+    parts = cores.I.chunk(slices, dim=2)
+    return torch.cat([checkpoint(columns, part, use_reentrant=False, preserve_rng_state=False) for part in parts], 1)
 
 
-def _contracted(labels: str, core: str) -> str:
-    """The axes after a product with a core: every axis that both have is summed over."""
-    return "".join(label for label in labels + core if (label in labels) != (label in core))
+def _product(labels: str, tensor: Tensor, core_labels: str, core: Tensor) -> tuple[str, Tensor]:
+    """Sum over every axis that tensor and core share, as one mode product; the new axes come in the old ones' place.
+
+    At rank 1 that place is where the old axis is, and nothing moves. Else ranks must be moved next to it; then all go
+    last, for one plain product whose gradient is as small as the core (a batched product's is one core a batch).
+    """
+    shared = "".join(label for label in core_labels if label in labels)
+    opened = "".join(label for label in core_labels if label not in labels)
+    rest = "".join(label for label in labels if label not in shared)
+    if core.shape[0] == core.shape[-1] == 1:
+        mode = next(label for label in shared if label in "biol")
+        side_by_side = "".join(label for label in labels if label in rest + mode).replace(mode, shared)
+    else:
+        side_by_side = rest + shared
+    position = side_by_side.index(shared)
+    matrix = torch.einsum(f"{core_labels}->{opened}{shared}", core)
+    sizes = matrix.shape[: len(opened)]
+    matrix = matrix.flatten(len(opened)).flatten(0, -2)
+    tensor = torch.einsum(f"{labels}->{side_by_side}", tensor).flatten(position, position + len(shared) - 1)
+    grown = mode_product(tensor, position, matrix).unflatten(position, sizes)
+    return side_by_side.replace(shared, opened), grown
 
 
 def _cheapest_order(joined: Tensor, cores: Ring) -> tuple[str, ...]:
-    """The order of the four products with the fewest multiply-adds, counted for all 24."""
+    """The order with the fewest multiply-adds, S_I first: M1 needs no gradient, so the first width core costs less."""
     size = dict(zip("biol", joined.shape, strict=True))
     for core, labels in MODES.items():
         size |= zip(labels, getattr(cores, core).shape, strict=True)
 
     def cost(order: tuple[str, ...]) -> int:
-        labels, total = "biol", 0
+        labels, total = set("biol"), 0
         for core in order:
-            total += math.prod(size[label] for label in set(labels + MODES[core]))
-            labels = _contracted(labels, MODES[core])
+            total += math.prod(size[label] for label in labels | set(MODES[core]))
+            labels ^= set(MODES[core])
         return total
 
-    return min(permutations(MODES), key=cost)
+    return min((("I", *rest) for rest in permutations("BLO")), key=cost)

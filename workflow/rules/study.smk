@@ -6,9 +6,10 @@ from pathlib import Path
 from snakemake.shell import shell
 
 from regrow.code import sources
-from regrow.config import canonical, load_params
+from regrow.config import STAGES, canonical, load_params
 from regrow.data.registry import SETS
 from regrow.growth.registry import entry
+from regrow.stages import MODULES
 from regrow.study import data_refs, runs
 
 # `regrow` of the environment that Snakemake runs in, whether it is activated or not.
@@ -30,7 +31,7 @@ pathvars:
 
 
 wildcard_constraints:
-    stage="pretrain|grow|target|transfer",
+    stage="|".join(STAGES),
     run=r"[a-z0-9._-]+",
     set=r"[a-z0-9._-]+",
 
@@ -74,8 +75,8 @@ def parent_weights(wildcards):
 def run_code(wildcards):
     """The modules that the run executes; of the operators only its own."""
     if wildcards.stage == "grow":
-        return sources("regrow.stages.grow", entry(run_config(wildcards).operator.name).module)
-    return sources("regrow.stages.model")
+        return sources(MODULES["grow"], entry(run_config(wildcards).operator.name).module)
+    return sources(MODULES[wildcards.stage])
 
 
 def data_folder(wildcards, input):

@@ -44,6 +44,6 @@ rule train:
     message:
         "{wildcards.stage} {wildcards.run}"
     shell:
-        "regrow {wildcards.stage} {input.config} --data {params.data} {params.init}"
+        "regrow run {input.config} --data {params.data} {params.init}"
         " --weights {output.weights} --records {params.records} --work {params.work}"
         " --threads {threads} 2>&1 | tee {log}"

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from regrow.config import ModelConfig
 from regrow.expand import Maps
+from regrow.growth.depth import needs_copies
 from regrow.growth.fpi import Fpi
 from regrow.models.vit import Tensors
 
@@ -31,6 +32,7 @@ class Aki(Fpi):
     """
 
     def cores(self, source: ModelConfig, target: ModelConfig, generator: torch.Generator) -> Tensors:
+        needs_copies(self.depth, "AKI borrows from the next layer, which its entries do not have")
         matrices = super().cores(source, target, generator)
         correction = matrices["depth"] @ next_layer(source.depth)
         sizes = {"heads": source.embed_dim, "mlp": source.mlp_dim}

@@ -50,6 +50,12 @@ OPERATORS = {
     "mango": Entry("regrow.growth.mango", "Mango", learned=True),
     "weight-selection": Entry("regrow.growth.selection", "WeightSelection"),
     "mimetic": Entry("regrow.growth.mimetic", "Mimetic", source=False),
+    "tleg": Entry("regrow.growth.learngene", "Tleg"),
+    "share-init": Entry("regrow.growth.learngene", "ShareInit"),
+    "identity": Entry("regrow.growth.inherit", "Identity"),
+    "truncate-stack": Entry("regrow.growth.inherit", "TruncateStack"),
+    "heur-lg": Entry("regrow.growth.inherit", "HeurLg"),
+    "auto-lg": Entry("regrow.growth.inherit", "AutoLg"),
 }
 
 

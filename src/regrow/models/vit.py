@@ -20,6 +20,7 @@ from regrow.models.axes import AXES, shapes
 Tensors = dict[str, Tensor]
 
 _BLOCK = re.compile(r"^blocks\.(\d+)\.(.+)$")
+_STACKED = frozenset(name for name in AXES if name.startswith("blocks."))
 _QKV = ("blocks.attn.qkv.weight", "blocks.attn.qkv.bias")
 
 
@@ -76,10 +77,10 @@ def stack(state: Mapping[str, Tensor]) -> Tensors:
 
 
 def unstack(weights: Mapping[str, Tensor]) -> Tensors:
-    """Stacked names -> timm's names. Differentiable, and without a copy in the forward direction."""
+    """Stacked names -> timm's names; any other name stays. Differentiable, without a copy in the forward direction."""
     state: Tensors = {}
     for name, tensor in weights.items():
-        if not name.startswith("blocks."):
+        if name not in _STACKED:
             state[name] = tensor
             continue
         if name in _QKV:

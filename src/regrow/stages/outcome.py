@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from regrow import records
 from regrow.config import ModelConfig, RunConfig, canonical
 from regrow.errors import UserError
 from regrow.models.vit import Tensors, check, initial, stack, unstack
+from regrow.stages.images import Images
 from regrow.train.checkpoint import Checkpoint, load_tensors, save_tensors
-from regrow.train.loop import History
+from regrow.train.device import torch_device
+from regrow.train.loop import History, Task, buffers, evaluate, train
 from regrow.train.seeds import derive
 
 
@@ -32,14 +36,7 @@ class Place:
 
     def torch_device(self) -> torch.device:
         """The device, with deterministic algorithms and the given number of threads."""
-        device = torch.device(
-            "cuda" if self.device == "auto" and torch.cuda.is_available() else self.device.replace("auto", "cpu")
-        )
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise UserError("--device cuda: no GPU is visible to torch here; use --device cpu")
-        torch.set_num_threads(self.threads)
-        torch.use_deterministic_algorithms(True)
-        return device
+        return torch_device(self.device, self.threads)
 
     def checkpoint(self, config: RunConfig, *inputs: str, part: str = "") -> Checkpoint:
         """The run's resumable state; its key covers the config and the hashes of what it reads."""
@@ -68,6 +65,44 @@ def initial_weights(
         weights["head.bias"] = torch.zeros(model.num_classes)
     check(weights, model, str(place.init))
     return weights, {"init": metadata["sha256"]}
+
+
+def train_and_measure(
+    task: Task,
+    config: RunConfig,
+    place: Place,
+    images: Images,
+    inputs: dict[str, str],
+    summary: dict[str, Any],
+) -> None:
+    """Train to the end, read the test set once, write the outcome: the trained tensors and the model's buffers."""
+    inputs = {**inputs, "data": images.digest}
+    checkpoint = place.checkpoint(config, *inputs.values())
+    done = train(task, checkpoint)
+    with torch.no_grad():
+        weights = task.weights(done.tensors)
+    summary = {**measured(task.model, weights, images, done.history), **summary}
+    tensors = {**done.tensors, **buffers(task.model)}
+    write_outcome(place, config, tensors, summary, done.history.metrics, done.history, inputs)
+    checkpoint.remove()
+    print(f"{task.label}  done: test {summary['test_accuracy']:.2f} %, {done.history.seconds:.0f} s of training")
+
+
+def measured(model: nn.Module, weights: Mapping[str, Tensor], images: Images, history: History) -> dict[str, Any]:
+    """The results that every trained model's summary has; the test set is read here."""
+    test, last = images.test(), history.metrics[-1]
+    loss, _, predicted = evaluate(model, weights, test)
+    return {
+        "steps": history.step,
+        "examples": last["examples"],
+        "flops": last["flops"],
+        "minival_loss": last["minival_loss"],
+        "minival_accuracy": last["minival_accuracy"],
+        "test_metric": images.metric,
+        "test_accuracy": images.score(predicted, test.labels),
+        "test_loss": loss,
+        "test_images": len(test),
+    }
 
 
 def write_outcome(

@@ -2,7 +2,8 @@
 
     logits = functional_call(model, unstack(weights(trained)), images)
 
-Plain training: `weights` is the identity. A learned operator: `weights = expand(source, maps(cores))`.
+Plain training: `weights` is the identity. A learned operator: `weights = expand(source, maps(cores))`. A learngene:
+`weights = expand(theta, maps)`, with a teacher in the `loss`.
 """
 
 from __future__ import annotations
@@ -29,16 +30,23 @@ from regrow.train.batches import ImageTensors, order
 from regrow.train.checkpoint import Checkpoint
 from regrow.train.progress import Reporter
 from regrow.train.seeds import derive
+from regrow.train.sub_models import FirstStage
 
 SAVE_EVERY = 20.0
 """Seconds between two checkpoints."""
 
 EVAL_BATCH = 512
 
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(logits [B, K], images [B, C, H, W], labels [B]) -> a scalar."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What a run trains. `weights` maps the trained tensors to stacked ViT weights and must be differentiable."""
+    """What a run trains. `weights` maps the trained tensors to stacked ViT weights and must be differentiable.
+
+    `loss` goes before cross-entropy with the recipe's label smoothing, `first_stage` before training the whole model.
+    """
 
     label: str
     model: nn.Module
@@ -50,6 +58,13 @@ class Task:
     recipe: Recipe
     seed: int
     flops_per_step: int
+    loss: Loss | None = None
+    first_stage: FirstStage | None = None
+
+    def flops(self, step: int) -> int:
+        """Training FLOPs of one step."""
+        first = self.first_stage
+        return first.flops(step) if first and first.covers(step) else self.flops_per_step
 
 
 @dataclass(kw_only=True)
@@ -57,6 +72,7 @@ class History:
     """What happened so far; it travels in the checkpoint, so it counts over kills and resumes."""
 
     step: int = 0
+    flops: int = 0
     seconds: float = 0.0
     resumes: int = 0
     metrics: list[dict[str, Any]] = field(default_factory=list)
@@ -87,7 +103,7 @@ def train(task: Task, checkpoint: Checkpoint | None = None) -> Trained:
     steps = recipe.steps(len(task.train))
     trained = {name: tensor.detach().clone().requires_grad_() for name, tensor in task.trained.items()}
     optimizer = _optimizer(trained, task)
-    history = _restore(checkpoint, trained, optimizer)
+    history = _restore(checkpoint, task.model, trained, optimizer)
     schedule = CosineLRScheduler(
         optimizer,
         t_initial=steps,
@@ -106,6 +122,7 @@ def train(task: Task, checkpoint: Checkpoint | None = None) -> Trained:
         for index in order(len(task.train), recipe.batch_size, steps, task.seed, history.step):
             schedule.step_update(history.step)
             loss = _step(task, trained, optimizer, index, history.step)
+            history.flops += task.flops(history.step)
             history.step += 1
             if history.step in evaluate_at:
                 history.seconds += time.monotonic() - started
@@ -117,7 +134,7 @@ def train(task: Task, checkpoint: Checkpoint | None = None) -> Trained:
             if checkpoint and history.step < steps and (stop or time.monotonic() - saved > SAVE_EVERY):
                 now = time.monotonic()
                 history.seconds, started = history.seconds + now - started, now
-                _save(checkpoint, trained, optimizer, history)
+                _save(checkpoint, task.model, trained, optimizer, history)
                 saved = time.monotonic()
             if stop and history.step < steps:
                 raise Stopped(128 + stop[0])
@@ -141,6 +158,12 @@ def evaluate(model: nn.Module, weights: Mapping[str, Tensor], images: ImageTenso
     return float(torch.cat(losses).double().mean()), float(accuracy), predicted
 
 
+def buffers(model: nn.Module) -> Tensors:
+    """The model's running statistics, which training changes in place; a ViT has none."""
+    learned = dict(model.named_parameters())
+    return {name: tensor for name, tensor in model.state_dict().items() if name not in learned}
+
+
 def _step(task: Task, trained: Tensors, optimizer: torch.optim.Optimizer, index: Tensor, step: int) -> float:
     """One optimiser step on the images `index`; returns the training loss."""
     recipe = task.recipe
@@ -149,8 +172,14 @@ def _step(task: Task, trained: Tensors, optimizer: torch.optim.Optimizer, index:
     index = index.to(device)
     images = task.train.pixels(index, recipe.augment)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-        logits = functional_call(task.model, unstack(task.weights(trained)), (images,))
-        loss = cross_entropy(logits.float(), task.train.labels[index], label_smoothing=recipe.label_smoothing)
+        model, state = task.model, unstack(task.weights(trained))
+        if task.first_stage and task.first_stage.covers(step):
+            model, state = task.first_stage.cut(state, step)
+        logits, labels = functional_call(model, state, (images,)).float(), task.train.labels[index]
+        if task.loss:
+            loss = task.loss(logits, images, labels)
+        else:
+            loss = cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
     value = loss.item()
     if not math.isfinite(value):
         raise UserError(
@@ -185,7 +214,7 @@ def _record(task: Task, trained: Tensors, history: History, train_loss: float | 
         {
             "step": history.step,
             "examples": history.step * task.recipe.batch_size,
-            "flops": history.step * task.flops_per_step,
+            "flops": history.flops,
             "train_loss": train_loss,
             "minival_loss": loss,
             "minival_accuracy": accuracy,
@@ -195,16 +224,20 @@ def _record(task: Task, trained: Tensors, history: History, train_loss: float | 
     return history.metrics[-1]
 
 
-def _save(checkpoint: Checkpoint, trained: Tensors, optimizer: torch.optim.Optimizer, history: History) -> None:
-    tensors = dict(trained)
+def _save(
+    checkpoint: Checkpoint, model: nn.Module, trained: Tensors, optimizer: torch.optim.Optimizer, history: History
+) -> None:
+    tensors = {**trained, **{f"buffer/{name}": buffer for name, buffer in buffers(model).items()}}
     for name, tensor in trained.items():
         state = optimizer.state[tensor]
         tensors |= {f"{key}/{name}": state[key] for key in ("exp_avg", "exp_avg_sq")}
     checkpoint.save(tensors, vars(history))
 
 
-def _restore(checkpoint: Checkpoint | None, trained: Tensors, optimizer: torch.optim.Optimizer) -> History:
-    """Put the checkpoint's state into the tensors and the optimiser; a fresh history at a first start."""
+def _restore(
+    checkpoint: Checkpoint | None, model: nn.Module, trained: Tensors, optimizer: torch.optim.Optimizer
+) -> History:
+    """Put the checkpoint's state into tensors, model and optimiser; a fresh history at a first start."""
     found = checkpoint.load() if checkpoint else None
     if found is None:
         return History()
@@ -216,6 +249,8 @@ def _restore(checkpoint: Checkpoint | None, trained: Tensors, optimizer: torch.o
             tensor.copy_(tensors[name])
             moments = {key: tensors[f"{key}/{name}"].to(tensor.device) for key in ("exp_avg", "exp_avg_sq")}
             optimizer.state[tensor] = {"step": torch.tensor(float(history.step)), **moments}
+        for name, buffer in buffers(model).items():
+            buffer.copy_(tensors[f"buffer/{name}"])
     return history
 
 

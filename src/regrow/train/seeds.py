@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-Stream = Literal["init", "head", "order", "step", "operator"]
-_STREAMS: dict[Stream, int] = {"init": 0, "head": 1, "order": 2, "step": 3, "operator": 4}
+Stream = Literal["init", "head", "order", "step", "operator", "depth"]
+_STREAMS: dict[Stream, int] = {"init": 0, "head": 1, "order": 2, "step": 3, "operator": 4, "depth": 5}
 
 
 def derive(seed: int, stream: Stream, index: int = 0) -> int:

@@ -1,0 +1,40 @@
+"""`regrow run`: one run of the DAG; its config names the stage."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+
+from regrow.cli.parsing import Commands, add_device
+from regrow.config import load_run
+from regrow.stages import MODULES
+
+
+def add(commands: Commands) -> None:
+    """Add `run`."""
+    run = commands.add_parser("run", help="one run of the study; its config names the stage")
+    run.add_argument("config", type=Path, help="the run's resolved config.json (see `regrow config`)")
+    run.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="the packed set")
+    run.add_argument("--init", type=Path, metavar="WEIGHTS", help="the parent's weights.safetensors")
+    run.add_argument("--weights", type=Path, required=True, metavar="OUT", help="the weights to write")
+    run.add_argument("--records", type=Path, required=True, metavar="FOLDER", help="for summary, metrics, provenance")
+    run.add_argument("--work", type=Path, metavar="FOLDER", help="checkpoints (default: beside --records)")
+    add_device(run)
+    run.set_defaults(command=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    config = load_run(arguments.config)
+    from regrow.stages.outcome import Place
+
+    place = Place(
+        data=arguments.data,
+        init=arguments.init,
+        weights=arguments.weights,
+        records=arguments.records,
+        work=arguments.work or arguments.records / "work",
+        device=arguments.device,
+        threads=arguments.threads,
+    )
+    importlib.import_module(MODULES[config.stage]).run(config, place)

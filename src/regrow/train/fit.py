@@ -1,0 +1,99 @@
+"""Fit a learned operator through the task loss: train its cores at every candidate rate, keep the best on minival."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from regrow.config import Fit, ModelConfig
+from regrow.expand import expand
+from regrow.growth.operator import Operator, cast
+from regrow.models.flops import train_flops
+from regrow.models.vit import Tensors
+from regrow.train.batches import ImageTensors
+from regrow.train.checkpoint import Checkpoint
+from regrow.train.counted import counted_flops
+from regrow.train.loop import History, Task, Trained, train
+from regrow.train.seeds import derive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """The fitted operator's stacked target weights, the best rate's history, and what a summary tells of the fit."""
+
+    weights: Tensors
+    history: History
+    summary: dict[str, Any]
+
+
+def fit_operator(
+    operator: Operator,
+    fit: Fit,
+    basis: Tensors,
+    source: ModelConfig,
+    target: ModelConfig,
+    *,
+    model: nn.Module,
+    images: ImageTensors,
+    minival: ImageTensors,
+    seed: int,
+    label: str,
+    checkpoint: Callable[[float], Checkpoint | None] = lambda lr: None,
+) -> Fitted:
+    """Train the cores at every candidate rate; the rate with the lowest final minival loss is kept.
+
+    `model` is a build of the target, `basis` the source's stacked weights, both on the device of the images.
+    `checkpoint` gives the resumable state of a rate's training, or None.
+    """
+    generator = torch.Generator().manual_seed(derive(seed, "operator"))
+    cores = cast(operator.cores(source, target, generator), basis)
+    flops_per_step = fit.recipe.batch_size * train_flops(target) + _map_flops(operator, cores, basis)
+    candidates: list[tuple[float, Trained]] = []
+    for lr in fit.lr_candidates:
+        task = Task(
+            label=f"{label} lr {lr:g}",
+            model=model,
+            trained=cores,
+            weights=lambda trained: expand(basis, operator.maps(trained)),
+            decays=lambda name: False,
+            train=images,
+            minival=minival,
+            recipe=fit.recipe.model_copy(update={"lr": lr}),
+            seed=seed,
+            flops_per_step=flops_per_step,
+        )
+        candidates.append((lr, train(task, checkpoint(lr))))
+    lr, best = min(candidates, key=lambda pair: _final_loss(pair[1]))
+    with torch.no_grad():
+        weights = expand(basis, operator.maps(best.tensors))
+    flops = best.history.metrics[-1]["flops"]
+    summary = {
+        "lr": lr,
+        "candidates": [{"lr": rate, **done.history.metrics[-1]} for rate, done in candidates],
+        "steps": best.history.step,
+        "flops": flops,
+        "selection_flops": sum(done.history.metrics[-1]["flops"] for _, done in candidates) - flops,
+        "operator_parameters": sum(core.numel() for core in cores.values()),
+    }
+    return Fitted(weights=weights, history=best.history, summary=summary)
+
+
+def _final_loss(done: Trained) -> float:
+    loss = done.history.metrics[-1]["minival_loss"]
+    return loss if math.isfinite(loss) else math.inf
+
+
+def _map_flops(operator: Operator, cores: Tensors, basis: Tensors) -> int:
+    """FLOPs of the map's forward and backward, counted by torch on one pass."""
+    leaves = {name: core.detach().clone().requires_grad_() for name, core in cores.items()}
+
+    def forward_and_backward() -> None:
+        weights = expand(basis, operator.maps(leaves))
+        torch.stack([weight.sum() for weight in weights.values()]).sum().backward()
+
+    return counted_flops(forward_and_backward)
