@@ -13,12 +13,18 @@ include: "workflow/rules/study.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/layers.smk"
+include: "workflow/rules/arithmetic.smk"
+include: "workflow/rules/pictures.smk"
 
 
 rule all:
     default_target: True
     input:
         rules.report.output,
+        ALL_LAYERS,
+        rules.arithmetic.output,
+        rules.pictures.output,
         ALL_RUNS,
 
 

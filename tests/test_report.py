@@ -93,6 +93,7 @@ def write_records(
             "weights_sha256": hashlib.sha256(key.encode()).hexdigest(),
             "parameters": 1234,
             "steps": 400,
+            "examples": 4000,
             "flops": SOURCE_FLOPS if run.stage == "pretrain" else metrics[-1]["flops"],
             "minival_loss": 1.0,
             "minival_accuracy": float(accuracies[-1]),
@@ -100,7 +101,7 @@ def write_records(
         if isinstance(run.config, GrowConfig):
             summary |= {"before": {"minival_loss": 2.0, "minival_accuracy": 30.0}, "steps": 0, "flops": 0}
             if run.config.fit:
-                candidates = [{"lr": lr} for lr in run.config.fit.lr_candidates]
+                candidates = [{"lr": lr, "examples": 200} for lr in run.config.fit.lr_candidates]
                 summary |= {"lr": 1e-2, "candidates": candidates, "operator_parameters": 9, "minival_accuracy": 50.0}
                 summary |= {"flops": FIT_FLOPS, "selection_flops": SELECTION_FLOPS, "steps": 20}
             metrics = []
@@ -168,12 +169,13 @@ def test_growth_by_hand(results):
 
 
 def test_seconds_by_hand(results):
-    saved = savings(read(PARAMS, results)).loc[("mango", 0)]
+    records = read(PARAMS, results)
+    saved = savings(records, records.growth).loc[("mango", 0)]
     assert saved["seconds_saved"] == 62.5
     # of scratch's 8 s: three fits' worth of 0.5 s are 18.75 %, the source's 3 s are 37.5 %
     assert saved["seconds_saved_with_operator"] == 43.75
     assert saved["seconds_saved_with_source"] == 6.25
-    assert seconds_table(read(PARAMS, results)).shown["Seconds saved"].tolist() == [
+    assert seconds_table(records).shown["Seconds saved"].tolist() == [
         "0.0 ± 0.0",
         "50.0 ± 0.0",
         "62.5 ± 0.0",
@@ -206,7 +208,7 @@ def test_nothing_learned_is_undefined_and_drawn(tmp_path):
     flat = {arm: [10.0] * 5 for arm in CURVES}
     write_records(PARAMS, tmp_path, flat)
     records = read(PARAMS, tmp_path)
-    assert savings(records)["flops_saved"].isna().all()
+    assert savings(records, records.growth)["flops_saved"].isna().all()
     table = growth_table(records)
     assert table.shown["FLOPs\nsaved"].tolist() == ["undefined"] * 3
     assert "scratch learned nothing: seed 0, 1" in text_of(records)

@@ -99,6 +99,10 @@ def test_models_to_inherit_from_are_trained_once(smoke: Params) -> None:
     assert pretrained == ["pretrain/same-d2_s0", "pretrain/deepest_s0", "pretrain/same-d5_s0"]
     assert found["grow/each-d2_s0"].config.init == "pretrain/same-d2_s0"
     assert found["grow/deep-d2_s0"].config.init == found["grow/deep-d5_s0"].config.init == "pretrain/deepest_s0"
+    deepest, selected = found["pretrain/deepest_s0"].config, found["grow/deep-d2_s0"].config
+    assert isinstance(deepest, TrainConfig)
+    assert isinstance(selected, GrowConfig)
+    assert (deepest.model.depth, selected.source.depth, selected.target.depth) == (5, 5, 2)
     longer, equal = (found[f"target/{arm}-d2_s0"].config for arm in ("long", "scratch"))
     assert isinstance(longer, TrainConfig)
     assert isinstance(equal, TrainConfig)

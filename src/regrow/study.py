@@ -129,7 +129,7 @@ def _descendants(params: Params, learngene: Learngene, seed: int) -> list[Run]:
         run, learned[name] = _auxiliary(params, learngene, name, seed)
         found[run.key] = run
     for depth in learngene.depths:
-        suffix = f"-d{depth}"
+        suffix = descendant("", depth)
         target = learngene.model.model_copy(update={"depth": depth})
         sources = dict(learned)
         for name, source in learngene.sources.items():
@@ -155,6 +155,11 @@ def _descendants(params: Params, learngene: Learngene, seed: int) -> list[Run]:
                     run = _transfer(params, name + suffix, data_name, data, seed, model, init=init)
                     found[run.key] = run
     return list(found.values())
+
+
+def descendant(arm: str, depth: int) -> str:
+    """What an arm of the learngene's study is called at a depth."""
+    return f"{arm}-d{depth}"
 
 
 def data_refs(params: Params) -> dict[str, DataRef]:

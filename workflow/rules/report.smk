@@ -2,6 +2,11 @@
 
 TABLES = ["growth", "transfer", "operators", "runs", "seconds"]
 FIGURES = ["accuracy_vs_flops", "compute_saved", "transfer_accuracy"]
+if STUDY.learngene:
+    TABLES += ["descendants", "family_cost", "storage", "fixed_set"]
+    FIGURES += ["accuracy_by_depth", "descendants_convergence"]
+    if STUDY.learngene.transfer_depths and STUDY.transfer_data:
+        TABLES.append("descendants_transfer")
 
 
 rule report:

@@ -15,7 +15,15 @@ from rich.table import Table
 from regrow.errors import UserError
 from regrow.report.estimate import number
 
-KEYS = {"growth.csv": ["arm"], "transfer.csv": ["arm", "data"], "runs.csv": ["stage", "run"]}
+KEYS = {
+    "growth.csv": ["arm"],
+    "transfer.csv": ["arm", "data"],
+    "descendants.csv": ["arm", "depth"],
+    "descendants_transfer.csv": ["arm", "depth", "data"],
+    "runs.csv": ["stage", "run"],
+}
+COMPARED = ("growth.csv", "transfer.csv", "descendants.csv", "descendants_transfer.csv")
+"""The tables whose means are compared; every tier has the first of them."""
 STYLES = {"identical": "green", "within the interval": "yellow", "outside": "red"}
 SUFFIX = "_mean"
 
@@ -35,9 +43,9 @@ def compare(results: Path, revision: str) -> None:
     for column in ("row", "number", "committed", "just made", "verdict"):
         table.add_column(column, justify="right" if column in ("committed", "just made") else "left", overflow="fold")
     verdicts: Counter[str] = Counter()
-    for name in ("growth.csv", "transfer.csv"):
+    for name in COMPARED:
         path = results / "tables" / name
-        if name == "transfer.csv" and not path.exists() and not _in_git(path, revision):
+        if name != COMPARED[0] and not path.exists() and not _in_git(path, revision):
             continue
         old, new = _committed(path, revision), _made(path)
         for row, column, before, now, verdict in differences(old, new):
@@ -55,7 +63,7 @@ def differences(old: pd.DataFrame, new: pd.DataFrame) -> list[tuple[str, str, st
     columns = [name for name in dict.fromkeys([*old.columns, *new.columns]) if name.endswith(SUFFIX)]
     found = []
     for row in dict.fromkeys([*old.index, *new.index]):
-        name = " ".join(row) if isinstance(row, tuple) else str(row)
+        name = " ".join(map(str, row)) if isinstance(row, tuple) else str(row)
         for column in columns:
             before, now = _cell(old, row, column), _cell(new, row, column)
             base = column.removesuffix(SUFFIX)

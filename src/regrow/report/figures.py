@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from regrow.report.families import Family
 from regrow.report.frames import Records, over_seeds
 from regrow.report.saving import ACCOUNTS, crossings, savings, smoothed_targets
 from regrow.report.style import COLUMN, GREY, TEXT, blank, look, rows_axis
@@ -28,14 +29,21 @@ ZOOM = 0.12
 def alt_text(records: Records) -> str:
     """What the first figure shows, for who cannot see it."""
     return (
-        f"Minival accuracy against target-training FLOPs for {len(records.arms)} arms, tier "
+        f"Minival accuracy against target-training FLOPs for {len(records.growth.arms)} arms, tier "
         f"{records.params.tier}; a marker shows where an arm reaches scratch's final accuracy"
     )
 
 
+def image(name: str, text: str) -> str:
+    """A figure in REPORT.md."""
+    return f"![{text}](figures/{name}.svg)"
+
+
 def accuracy_vs_flops(records: Records) -> Figure:
     """Mean smoothed curve of every arm, seeds as thin lines; right: the same around the target."""
-    curves, crossed = smoothed_targets(records), crossings(records)
+    family = records.growth
+    curves, crossed = smoothed_targets(records), crossings(records, family)
+    curves = curves[curves["arm"].isin(family.arms)]
     target = float(crossed["target_accuracy"].mean())
     exponent = math.floor(math.log10(curves["flops"].max()))
     handles = _legend(records, crossed)
@@ -44,11 +52,11 @@ def accuracy_vs_flops(records: Records) -> Figure:
     whole, near = figure.subplots(1, 2, width_ratios=(1, 1.15))
     for axes in (whole, near):
         axes.axhline(target, color="black", linewidth=0.8, linestyle=(0, (4, 2)), zorder=1.5)
-        for arm in records.arms:
-            _curves(axes, records, curves[curves["arm"] == arm], arm, 10.0**exponent)
+        for arm in family.arms:
+            draw_curves(axes, family, curves[curves["arm"] == arm], arm, 10.0**exponent)
             at = over_seeds(crossed, arm, "crossing_flops") / 10.0**exponent
             if np.isfinite(at).all():
-                style = look(records.params, arm)
+                style = look(family, arm)
                 size = 70 if style["marker"] == "*" else 34
                 edge = {"edgecolors": "white", "linewidths": 0.7, "zorder": 5, "clip_on": False}
                 axes.scatter(at.mean(), target, s=size, color=style["color"], marker=style["marker"], **edge)
@@ -65,8 +73,9 @@ def accuracy_vs_flops(records: Records) -> Figure:
     return figure
 
 
-def _curves(axes: Axes, records: Records, curves: pd.DataFrame, arm: str, unit: float) -> None:
-    style = look(records.params, arm)
+def draw_curves(axes: Axes, family: Family, curves: pd.DataFrame, arm: str, unit: float) -> None:
+    """The mean of an arm's smoothed curves over training FLOPs in that unit, and its seeds as thin lines."""
+    style = look(family, arm)
     for _, curve in curves.groupby("seed"):
         axes.plot(curve["flops"] / unit, curve["smoothed"], color=style["color"], linewidth=0.5, alpha=0.35)
     mean = curves.groupby("step")[["flops", "smoothed"]].mean()
@@ -87,7 +96,7 @@ def _legend(records: Records, crossed: pd.DataFrame) -> list[Line2D]:
                 label=label,
                 markeredgecolor="white",
                 markeredgewidth=0.5,
-                **look(records.params, name),
+                **look(records.growth, name),
             )
         )
     final = f"{records.params.arms[records.params.scratch].label}'s final accuracy"
@@ -96,8 +105,8 @@ def _legend(records: Records, crossed: pd.DataFrame) -> list[Line2D]:
 
 def compute_saved(records: Records) -> Figure:
     """Every grown arm's savings in the three accounts; small dots are seeds, misses are named at the right."""
-    saved = savings(records)
-    arms = [name for name in records.arms if name != records.params.scratch]
+    saved = savings(records, records.growth)
+    arms = [name for name in records.growth.arms if name != records.params.scratch]
     figure = blank(COLUMN, 0.75 + 0.48 * len(arms))
     axes = figure.subplots()
     axes.axvline(0, color="black", linewidth=0.8)
@@ -146,7 +155,7 @@ def transfer_accuracy(records: Records) -> Figure:
             over_seeds(accuracies, NO_PRETRAINING, name).mean(), color=GREY, linewidth=0.8, linestyle=(0, (4, 2))
         )
         for row, arm in enumerate(rows):
-            _seeds_and_mean(axes, over_seeds(accuracies, arm, name), row, 0.42, look(records.params, arm))
+            _seeds_and_mean(axes, over_seeds(accuracies, arm, name), row, 0.42, look(records.growth, arm))
         rows_axis(axes, list(rows.values()))
         axes.set_title(name)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from regrow.config import GrowConfig, Params
 from regrow.errors import UserError
 from regrow.records import read_json, read_jsonl
+from regrow.report.families import Family, depth_families, growth_family
 from regrow.study import Run, runs
 
 FILES = ("summary.json", "metrics.jsonl", "provenance.json")
@@ -27,7 +28,9 @@ class Records:
     params: Params
     runs: pd.DataFrame
     """One row a run, results only. Index `<stage>/<run>`; accuracies in percent; for stage `grow`, `flops` is
-    the kept fit's and `selection_flops` that of the fits that were tried and not kept."""
+    the kept fit's and `selection_flops` that of the fits that were tried and not kept; `teacher_flops` are the
+    teacher's forward passes in a learngene's distillation; `init` is the key of the run that it
+    starts from, or of its teacher; empty: none."""
     curves: pd.DataFrame
     """One row an evaluation: key, stage, arm, seed, step, flops, minival_accuracy (percent), and `seconds` of
     training until then (the only column here that depends on the machine)."""
@@ -35,9 +38,19 @@ class Records:
     """One row a run, what differs between machines. Index `<stage>/<run>`."""
 
     @property
-    def arms(self) -> list[str]:
-        """The arms in the order of the params file: the order of every table and figure."""
-        return list(self.params.arms)
+    def growth(self) -> Family:
+        """The arms of the growth study."""
+        return growth_family(self.params)
+
+    @property
+    def depths(self) -> dict[int, Family]:
+        """The arms of every depth of the learngene's study."""
+        return depth_families(self.params)
+
+    @property
+    def families(self) -> list[Family]:
+        """All that are compared, the growth study first."""
+        return [self.growth, *self.depths.values()]
 
     def of(self, stage: str) -> pd.DataFrame:
         """The runs of one stage, indexed by (arm, seed); for `transfer` by (arm, seed, data)."""
@@ -114,9 +127,11 @@ def _name(run: Run) -> dict[str, Any]:
 def _result(run: Run, summary: Mapping[str, Any]) -> dict[str, Any]:
     row = _name(run) | {
         "parameters": summary["parameters"],
+        "init": run.config.init or "",
         "steps": summary["steps"],
         "flops": summary["flops"],
         "selection_flops": summary.get("selection_flops", 0),
+        "teacher_flops": summary["teacher_flops"] if run.stage == "learngene" else 0,
         "minival_loss": summary["minival_loss"],
         "minival_accuracy": summary["minival_accuracy"],
     }
@@ -126,7 +141,9 @@ def _result(run: Run, summary: Mapping[str, Any]) -> dict[str, Any]:
         if run.config.fit:
             row |= {name: summary[name] for name in ("lr", "operator_parameters")}
             row["candidates"] = tuple(candidate["lr"] for candidate in summary["candidates"])
+        row["examples"] = sum(candidate["examples"] for candidate in summary.get("candidates", ()))
     else:
+        row["examples"] = summary["examples"]
         row |= {name: summary[name] for name in ("test_metric", "test_accuracy", "test_loss", "test_images")}
     return row | {"weights_sha256": summary["weights_sha256"]}
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from regrow.report.estimate import Estimate, estimate, number
 from regrow.report.frames import Records, over_seeds
+from regrow.report.learngene.negatives import descendants_negatives
 from regrow.report.saving import ACCOUNTS, savings
 from regrow.report.transfer import transfer_accuracies
 from regrow.study import NO_PRETRAINING
@@ -18,11 +19,15 @@ ACCOUNT_WORDS = dict(
 def negatives(records: Records, fits: pd.DataFrame) -> list[str]:
     """One sentence each; `fits` is the data of the operators table."""
     lines = [*_growth(records), *_fits(fits)]
-    return lines + (_transfer(records) if records.params.transfer_data else [])
+    if records.params.transfer_data:
+        lines += _transfer(records)
+    if records.params.learngene:
+        lines += descendants_negatives(records, records.params.learngene)
+    return lines
 
 
 def _growth(records: Records) -> list[str]:
-    saved, scratch = savings(records), records.params.scratch
+    saved, scratch = savings(records, records.growth), records.params.scratch
     labels = {name: arm.label for name, arm in records.params.arms.items() if name != scratch}
     found, reaching = [], []
     for arm, label in labels.items():
@@ -63,7 +68,7 @@ def _transfer(records: Records) -> list[str]:
     accuracies, found = transfer_accuracies(records), []
     for name in records.params.transfer_data:
         reference = over_seeds(accuracies, NO_PRETRAINING, name).mean()
-        means = {key: over_seeds(accuracies, key, name).mean() for key in records.arms}
+        means = {key: over_seeds(accuracies, key, name).mean() for key in records.growth.arms}
         below = [records.params.arms[key].label for key, mean in means.items() if mean < reference]
         if below:
             found.append(f"On {name}, lower than the target without pretraining: {', '.join(below)}.")

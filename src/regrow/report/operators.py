@@ -44,17 +44,17 @@ SHOWN = (
 def operators_table(records: Records) -> Table:
     """One row a learned arm and seed. `worse`: what the fit left worse than it found it, on minival."""
     data, shown = [], []
-    for name, arm in records.params.arms.items():
+    for family, name, arm in [(each, *item) for each in records.families for item in each.arms.items()]:
         if not arm.operator or not entry(arm.operator.name).learned:
             continue
         for seed in records.params.seeds:
             run = {str(column): value for column, value in records.runs.loc[f"grow/{name}_s{seed}"].items()}
             candidates, worse = [f"{lr:g}" for lr in run["candidates"]], " and ".join(worsened(run))
-            run |= {"label": arm.label, "operator": arm.operator.name}
+            run |= {"label": family.label(name), "operator": arm.operator.name}
             run |= {"candidates": " ".join(candidates), "worse": worse}
             data.append({column: run[column] for column in COLUMNS})
             cells = (
-                arm.label,
+                family.label(name),
                 str(seed),
                 f"{run['lr']:g}",
                 ", ".join(candidates),

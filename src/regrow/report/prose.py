@@ -6,8 +6,9 @@ import math
 
 from regrow.config import ModelConfig, Params, Recipe, digest
 from regrow.report.estimate import Estimate, estimate, number
-from regrow.report.figures import ACCURACY, SAVED, TRANSFER, alt_text
+from regrow.report.figures import ACCURACY, SAVED, TRANSFER, alt_text, image
 from regrow.report.frames import Records, over_seeds
+from regrow.report.learngene.prose import learngene_parts
 from regrow.report.negatives import ACCOUNT_WORDS, negatives
 from regrow.report.saving import ACCOUNTS, savings
 from regrow.report.table import Table, imagenet, setting
@@ -27,14 +28,16 @@ def report_text(records: Records, tables: dict[str, Table]) -> str:
         "## Growth",
         _growth(records),
         tables["growth"].markdown(),
-        _image(ACCURACY, alt_text(records)),
-        _image(SAVED, "FLOPs saved by every arm in three accounts, one small dot a seed"),
+        image(ACCURACY, alt_text(records)),
+        image(SAVED, "FLOPs saved by every arm in three accounts, one small dot a seed"),
     ]
     if "transfer" in tables:
         parts += ["## Transfer", _transfer(records), tables["transfer"].markdown()]
-        parts.append(_image(TRANSFER, "Test accuracy of every arm on every transfer set, one small dot a seed"))
+        parts.append(image(TRANSFER, "Test accuracy of every arm on every transfer set, one small dot a seed"))
     bad = negatives(records, tables["operators"].data)
     parts += ["## Learned operators", tables["operators"].markdown()]
+    if records.params.learngene:
+        parts += ["## Learngenes", *learngene_parts(records, records.params.learngene, tables)]
     parts += ["## What did not work", "\n".join(f"- {line}" for line in bad) or "Nothing to name."]
     parts += ["## Limits", _limits(records.params), "## Provenance", _provenance(records)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
@@ -46,8 +49,9 @@ def _what(records: Records) -> list[str]:
     parameters = records.of("target")["parameters"].iloc[0] / 1e6
     held_out = f"{data.minival:.0%}" if isinstance(data.minival, float) else f"{data.minival}"
     targets = "the targets alike" if params.train == params.pretrain else f"the targets for {_recipe(params.train)}"
+    learngenes = ", those of the learngenes included" if params.learngene else ""
     return [
-        f"{params.description}. {len(records.runs)} runs: {len(params.arms)} arms with seeds "
+        f"{params.description}. {len(records.runs)} runs{learngenes}: {len(params.arms)} arms with seeds "
         f"{', '.join(map(str, params.seeds))}; a seed has its own sources, operator fits, targets and transfers.",
         "\n".join([*sources, f"- target: {_model(params.target)}; {parameters:.2f} M parameters"]),
         f"The sources are trained on {data.name} at {params.img_size} px for {_recipe(params.pretrain)}; "
@@ -83,7 +87,7 @@ def _rule(params: Params) -> str:
 
 
 def _growth(records: Records) -> str:
-    saved, scratch = savings(records), records.params.scratch
+    saved, scratch = savings(records, records.growth), records.params.scratch
     lines = [f"FLOPs saved until {records.params.arms[scratch].label}'s final accuracy, mean over seeds:\n"]
     for name, arm in records.params.arms.items():
         if name == scratch:
@@ -138,7 +142,3 @@ def _provenance(records: Records) -> str:
         "threads of every run, and the seconds it took, are in [tables/seconds.md](tables/seconds.md) and "
         "[tables/seconds.csv](tables/seconds.csv). Made by `regrow report` from `records/` alone; do not edit."
     )
-
-
-def _image(name: str, text: str) -> str:
-    return f"![{text}](figures/{name}.svg)"

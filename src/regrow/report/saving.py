@@ -1,6 +1,7 @@
 """What an arm saves: the rule, fixed before the runs.
 
-For every seed s, on minival accuracy smoothed by a trailing running median over `rule.smooth` evaluations:
+For every family of arms and every seed s, on minival accuracy smoothed by a trailing running median over
+`rule.smooth` evaluations:
 
     target_s    scratch's smoothed accuracy at the end of its training
     C_arm,s     the cost at which the arm's smoothed accuracy first reaches target_s, linear between two
@@ -16,7 +17,7 @@ Cost is counted in FLOPs, in steps, or in seconds of training, and FLOPs and sec
 
     <cost>_saved                 the target's training alone; source and operator are free
     <cost>_saved_with_operator   adds the operator's fit, with the learning rates that were tried and not kept
-    <cost>_saved_with_source     adds the source's whole pretraining to that
+    <cost>_saved_with_source     adds the source's whole training to that: its pretraining, or the auxiliary net's
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from regrow.report.families import Family
 from regrow.report.frames import Records, over_seeds
 
 COSTS = {"flops": "flops", "steps": "step", "seconds": "seconds"}
@@ -61,13 +63,13 @@ def smoothed_targets(records: Records) -> pd.DataFrame:
     return curves
 
 
-def crossings(records: Records) -> pd.DataFrame:
+def crossings(records: Records, family: Family) -> pd.DataFrame:
     """Index (arm, seed): `target_accuracy`, and the target training at it as `crossing_<cost>`."""
     curves = dict(iter(smoothed_targets(records).groupby("key")))
     rows = []
     for seed in records.params.seeds:
-        target = float(curves[f"target/{records.params.scratch}_s{seed}"]["smoothed"].iloc[-1])
-        for arm in records.arms:
+        target = float(curves[f"target/{family.scratch}_s{seed}"]["smoothed"].iloc[-1])
+        for arm in family.arms:
             curve = curves[f"target/{arm}_s{seed}"]
             row = {"arm": arm, "seed": seed, "target_accuracy": target}
             for name, x in COSTS.items():
@@ -76,13 +78,13 @@ def crossings(records: Records) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index(["arm", "seed"])
 
 
-def savings(records: Records) -> pd.DataFrame:
+def savings(records: Records, family: Family) -> pd.DataFrame:
     """Index (arm, seed): every saving of the rule in percent, and `reached`."""
-    crossed = crossings(records)
+    crossed = crossings(records, family)
     found = pd.DataFrame({"reached": np.isfinite(crossed["crossing_flops"])})
     for cost in COSTS:
         own = crossed[f"crossing_{cost}"]
-        scratch = over_seeds(crossed, records.params.scratch, f"crossing_{cost}")
+        scratch = over_seeds(crossed, family.scratch, f"crossing_{cost}")
         reference = scratch.reindex(own.index, level="seed")
         found[f"{cost}_saved"] = _saving(own, reference)
         if cost != "steps":
@@ -98,7 +100,7 @@ def _saving(cost: pd.Series, scratch: pd.Series) -> pd.Series:
 
 
 def _extra(records: Records, cost: str, index: pd.Index) -> tuple[pd.Series, pd.Series]:
-    """What each (arm, seed)'s operator fits and source pretraining cost; 0 where there are none.
+    """What each (arm, seed)'s operator fits and its source's training cost; 0 where there are none.
 
     provenance.json has the seconds of the kept fit; the others are taken to have run at its speed.
     """
@@ -107,9 +109,9 @@ def _extra(records: Records, cost: str, index: pd.Index) -> tuple[pd.Series, pd.
     spent = (runs["flops"] if cost == "flops" else records.machines["seconds"]) * every_fit
     operator, source = pd.Series(0.0, index), pd.Series(0.0, index)
     for arm, seed in index:
-        parts = records.params.arms[arm]
-        if parts.operator:
-            operator[(arm, seed)] = spent[f"grow/{arm}_s{seed}"]
-        if parts.source:
-            source[(arm, seed)] = spent[f"pretrain/{parts.source}_s{seed}"]
+        grown = f"grow/{arm}_s{seed}"
+        if grown in runs.index:
+            operator[(arm, seed)] = spent[grown]
+            if parent := runs["init"][grown]:
+                source[(arm, seed)] = spent[parent]
     return operator, source

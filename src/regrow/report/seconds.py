@@ -22,15 +22,17 @@ MADE_BY = ["device", "threads", "machine", "python", "torch", "commit", "dirty",
 
 def seconds_table(records: Records) -> Table:
     """Shown: one row an arm. CSV: one row a run; a `target` run has `crossing_seconds` and its seed's savings."""
-    saved, machines = savings(records), records.machines
-    crossed = crossings(records)[["crossing_seconds"]].join(saved[list(SAVED)]).reset_index()
+    families, machines = records.families, records.machines
+    saved = pd.concat(savings(records, family) for family in families)
+    crossed = pd.concat(crossings(records, family) for family in families)[["crossing_seconds"]]
+    crossed = crossed.join(saved[list(SAVED)]).reset_index()
     crossed["stage"] = "target"
     trained = machines[machines["stage"] == "target"].set_index(["arm", "seed"])
     shown = []
-    for name, arm in records.params.arms.items():
+    for family, name in [(each, name) for each in families for name in each.arms]:
         reached = int(over_seeds(saved, name, "reached").sum())
         seconds = estimate(over_seeds(trained, name, "seconds"))
-        row = {"Arm": arm.label, "Seconds of target training": str(seconds)}
+        row = {"Arm": family.label(name), "Seconds of target training": str(seconds)}
         for column, heading in SAVED.items():
             row[heading] = saving_text(estimate(over_seeds(saved, name, column)), reached)
         shown.append(row)

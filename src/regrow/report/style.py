@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from regrow.config import Params
 from regrow.records import write_bytes
+from regrow.report.families import Family
 from regrow.study import NO_PRETRAINING
 
 COLUMN, TEXT = 3.25, 6.75
@@ -22,7 +22,7 @@ COLUMN, TEXT = 3.25, 6.75
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's, without black (scratch) and without yellow, which is too light on white."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "<")
+MARKERS = ("o", "s", "^", "D", "v", "P", "<", "X", ">", "p", "h")
 LINES = ("-", (0, (5, 1.2)), (0, (3, 1, 1, 1)), (0, (1.5, 1)))
 GREY = "#777777"
 
@@ -40,13 +40,13 @@ def styled() -> Iterator[None]:
         yield
 
 
-def look(params: Params, arm: str) -> dict[str, Any]:
-    """Colour, marker and line of an arm, the same in every figure; no two arms share both colour and marker."""
+def look(family: Family, arm: str) -> dict[str, Any]:
+    """Colour, marker and line of an arm, the same in every figure; no two of a family share both colour and marker."""
     if arm == NO_PRETRAINING:
         return {"color": GREY, "marker": "x", "linestyle": ":"}
-    if arm == params.scratch:
+    if arm == family.scratch:
         return {"color": "black", "marker": "*", "linestyle": "-"}
-    place = [name for name in params.arms if name != params.scratch].index(arm)
+    place = [name for name in family.arms if name != family.scratch].index(arm)
     return {
         "color": COLORS[place % len(COLORS)],
         "marker": MARKERS[place % len(MARKERS)],

@@ -17,6 +17,7 @@ COLUMNS = (
     "steps",
     "flops",
     "selection_flops",
+    "teacher_flops",
     "minival_loss",
     "minival_accuracy",
     "test_metric",
@@ -31,8 +32,13 @@ COLUMNS = (
 
 
 def tidy_runs(records: Records) -> pd.DataFrame:
-    """Results only. `crossing_*` is filled for stage `target`, and `inf` where the target is never reached."""
-    crossed = crossings(records)[["target_accuracy", "crossing_flops", "crossing_steps"]].reset_index()
+    """Results only; `teacher_flops` where the tier has learngenes.
+
+    `crossing_*` is filled for stage `target`, and `inf` where the target is never reached.
+    """
+    crossed = pd.concat(crossings(records, family) for family in records.families)
+    crossed = crossed[["target_accuracy", "crossing_flops", "crossing_steps"]].reset_index()
     crossed["stage"] = "target"
     found = records.runs.merge(crossed, how="left", on=["stage", "arm", "seed"])
-    return found[list(COLUMNS)].astype({"test_images": "Int64"})
+    columns = [name for name in COLUMNS if name != "teacher_flops" or records.params.learngene]
+    return found[columns].astype({"test_images": "Int64"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from regrow.report.estimate import estimate
+from regrow.report.estimate import Estimate, estimate
 from regrow.report.frames import Records, over_seeds
 from regrow.report.table import Table, over_seeds_text, setting
 from regrow.study import NO_PRETRAINING
@@ -31,14 +31,18 @@ def transfer_metrics(records: Records) -> dict[str, str]:
     return {str(name): str(metric) for name, metric in first.items()}
 
 
+def transfer_cells(records: Records, accuracies: pd.DataFrame, arm: str) -> dict[str, Estimate]:
+    """An arm's test metric on every set, and the mean of the sets."""
+    return {name: estimate(over_seeds(accuracies, arm, name)) for name in [*records.params.transfer_data, MEAN]}
+
+
 def transfer_table(records: Records) -> Table:
     """One row an arm, one column a set; the CSV has one row an arm and set."""
     accuracies, metrics = transfer_accuracies(records), transfer_metrics(records)
     data, shown = [], []
     for arm, label in transfer_rows(records).items():
         text = {"Arm": label, "n": str(len(records.params.seeds))}
-        for name in [*records.params.transfer_data, MEAN]:
-            cell = estimate(over_seeds(accuracies, arm, name))
+        for name, cell in transfer_cells(records, accuracies, arm).items():
             row = {"arm": arm, "label": label, "data": name, "test_metric": metrics.get(name, MEAN), "n": cell.n}
             data.append(row | cell.columns("test_accuracy"))
             text["Mean" if name == MEAN else name] = str(cell)
@@ -47,13 +51,17 @@ def transfer_table(records: Records) -> Table:
     return Table(name="transfer", caption=words, data=pd.DataFrame(data), shown=pd.DataFrame(shown))
 
 
+def metric_note(records: Records, metrics: dict[str, str]) -> str:
+    """For a caption: on which sets the accuracy is balanced over the classes."""
+    balanced = [name for name in records.params.transfer_data if metrics[name] == "balanced_accuracy"]
+    return f" (balanced over the classes on {', '.join(balanced)})" if balanced else ""
+
+
 def _caption(records: Records, metrics: dict[str, str]) -> str:
     sets = records.params.transfer_data.items()
-    balanced = [name for name, _ in sets if metrics[name] == "balanced_accuracy"]
-    note = f" (balanced over the classes on {', '.join(balanced)})" if balanced else ""
     few = [f"{data.per_class} a class on {name}" for name, data in sets if data.per_class]
     shots = f" Training images: {', '.join(few)}; elsewhere all but the minival split." if few else ""
     return (
-        f"Transfer. Test accuracy{note} in percent after fine-tuning each arm's target; "
+        f"Transfer. Test accuracy{metric_note(records, metrics)} in percent after fine-tuning each arm's target; "
         f"{over_seeds_text(records.params)}.{shots} {setting(records.params)}"
     )

@@ -9,6 +9,7 @@ from regrow.records import write_bytes
 from regrow.report import figures
 from regrow.report.frames import read
 from regrow.report.growth import growth_table
+from regrow.report.learngene import learngene_figures, learngene_tables
 from regrow.report.operators import operators_table
 from regrow.report.prose import report_text
 from regrow.report.seconds import seconds_markdown, seconds_table
@@ -32,6 +33,10 @@ def write_report(params: Params, results: Path) -> None:
     if params.transfer_data:
         tables.insert(1, transfer_table(records))
         drawn[figures.TRANSFER] = figures.transfer_accuracy
+
+    if params.learngene:
+        tables += learngene_tables(records, params.learngene)
+        drawn |= learngene_figures(params.learngene)
 
     written: list[Path] = []
     for table in tables:

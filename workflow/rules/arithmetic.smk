@@ -1,0 +1,20 @@
+# Arithmetic: the papers' parameter counts and cost claims, computed without training. The same for every tier.
+
+
+rule arithmetic:
+    input:
+        code=sources("regrow.arithmetic.tables"),
+    output:
+        expand(
+            "results/arithmetic/{table}.{form}",
+            table=["parameters", "claims"],
+            form=["csv", "md"],
+        ),
+    log:
+        "<logs>/arithmetic.log",
+    conda:
+        "../envs/regrow.yaml"
+    params:
+        folder=subpath(output[0], parent=True),
+    shell:
+        "regrow count --out {params.folder} 2>&1 | tee {log}"

@@ -1,0 +1,18 @@
+# Pictures: the maps of every operator, for docs/operators.md. The same for every tier.
+
+from regrow.growth.registry import OPERATORS
+
+
+rule pictures:
+    input:
+        code=sources("regrow.pictures", *(operator.module for operator in OPERATORS.values())),
+    output:
+        expand("results/operators/{operator}.svg", operator=OPERATORS),
+    log:
+        "<logs>/pictures.log",
+    conda:
+        "../envs/regrow.yaml"
+    params:
+        folder=subpath(output[0], parent=True),
+    shell:
+        "regrow pictures --out {params.folder} 2>&1 | tee {log}"
