@@ -119,3 +119,9 @@ def test_without_a_class_token_the_norm_comes_before_the_mean() -> None:
     images = torch.randn(2, 3, 8, 8)
     tokens = model.forward_features(images)
     torch.testing.assert_close(model(images), model.head(tokens.mean(1)))
+
+
+def test_another_models_names_are_left_as_they_are() -> None:
+    """A MobileNet's `blocks.0.0...` is no stacked parameter; a teacher's state goes through as it is."""
+    state = {"blocks.0.0.conv_dw.weight": torch.ones(2, 3)}
+    assert unstack(state).keys() == state.keys()

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from regrow.config import GrowConfig, LearngeneConfig, Params, TeacherConfig
-from regrow.report import write_report
+from regrow.report import update_readme, write_report
 from regrow.report.figures import accuracy_vs_flops, compute_saved, transfer_accuracy
 from regrow.report.frames import Records, read
 from regrow.report.growth import growth_table
@@ -239,6 +239,18 @@ def test_the_report(folder, records):
     figures = {f"figures/{name}.{form}" for name in FIGURES for form in ("svg", "pdf", "png")}
     tables = {f"tables/{name}.{form}" for name in TABLES for form in ("csv", "md", "tex")}
     assert {name for name in found if not name.startswith("records/")} == {*GROWTH_FILES, *figures, *tables}
+
+
+def test_the_readme_shows_the_descendants(folder):
+    names = ("growth-table", "figure", "descendants-table", "depth-figure")
+    readme = folder.parent.parent / "README.md"
+    readme.write_text("".join(f"<!-- regrow:{name} -->\nold\n<!-- /regrow:{name} -->\n" for name in names))
+    write_report(PARAMS, folder)
+    update_readme(PARAMS, folder, readme, check=False)
+    text = readme.read_text()
+    assert "old" not in text
+    assert f"<!-- regrow:descendants-table -->\n{(folder / 'tables/descendants.md').read_text()}<!-- /" in text
+    assert "](results/tiny/figures/accuracy_by_depth.svg)\n<!-- /regrow:depth-figure -->" in text
 
 
 def test_growth_is_the_same_with_and_without_learngenes(records, tmp_path):

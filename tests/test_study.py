@@ -70,7 +70,9 @@ def test_one_teacher_serves_every_seed_and_auxiliary(smoke: Params) -> None:
 
 
 def test_a_descendant_starts_from_the_pair_at_its_own_depth(smoke: Params) -> None:
-    found = runs(with_learngene(smoke, depths=[2, 5], transfer_depths=[]))
+    assert smoke.learngene
+    auxiliary = smoke.learngene.model.model_copy(update={"depth": 6})
+    found = runs(with_learngene(smoke, model=auxiliary.model_dump(), depths=[2, 5], transfer_depths=[]))
     for depth in (2, 5):
         config = found[f"grow/tleg-d{depth}_s1"].config
         assert isinstance(config, GrowConfig)

@@ -29,6 +29,12 @@ SPREAD = 0.35
 """The share of the distance between two depths over which the arms' markers are spread."""
 
 
+def by_depth_text(learngene: Learngene) -> str:
+    """What the first figure shows, for who cannot see it."""
+    scratch = learngene.arms[learngene.scratch].label
+    return f"Test accuracy by depth of {len(learngene.arms)} arms, and its lead over {scratch}; bars are one sd"
+
+
 def accuracy_by_depth(records: Records, learngene: Learngene) -> Figure:
     """Left: test accuracy against depth. Right: its lead over scratch of the same seed. Bars are one sd over seeds."""
     found = pd.concat({depth: descendant_outcomes(records, family) for depth, family in records.depths.items()})

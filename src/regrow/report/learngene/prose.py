@@ -14,7 +14,7 @@ from regrow.report.frames import Records, over_seeds
 from regrow.report.growth import TEST
 from regrow.report.learngene.cost import family_costs
 from regrow.report.learngene.descendants import LEAD, descendant_outcomes
-from regrow.report.learngene.figures import BY_DEPTH, CONVERGENCE
+from regrow.report.learngene.figures import BY_DEPTH, CONVERGENCE, by_depth_text
 from regrow.report.learngene.storage import stored_parameters
 from regrow.report.table import Table
 from regrow.study import descendant
@@ -22,14 +22,12 @@ from regrow.study import descendant
 
 def learngene_parts(records: Records, learngene: Learngene, tables: dict[str, Table]) -> list[str]:
     """The section's paragraphs, tables and figures, in the order in which they are read."""
-    scratch = learngene.arms[learngene.scratch].label
-    by_depth = f"Test accuracy by depth of {len(learngene.arms)} arms, and its lead over {scratch}; bars are one sd"
     converging = "Minival accuracy against training FLOPs, a panel a depth, thin lines for the seeds"
     parts = [
         _what(records, learngene),
         _accuracy(records, learngene),
         tables["descendants"].markdown(),
-        image(BY_DEPTH, by_depth),
+        image(BY_DEPTH, by_depth_text(learngene)),
         image(CONVERGENCE, converging),
         _cost(records, learngene),
         tables["family_cost"].markdown(),
