@@ -25,11 +25,13 @@ rule all:
         ALL_LAYERS,
         rules.arithmetic.output,
         rules.pictures.output,
+        ALL_DATA,
         ALL_RUNS,
 
 
 rule runs:
     input:
+        ALL_DATA,
         ALL_RUNS,
 
 

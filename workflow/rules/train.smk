@@ -23,7 +23,7 @@ rule config:
 rule train:
     input:
         config="<results>/configs/{stage}/{run}.json",
-        data=run_data,
+        manifest=run_manifest,
         init=parent_weights,
         code=run_code,
     output:
