@@ -29,6 +29,16 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture(scope="session")
+def study(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a whole tiny study: `params.yaml`, `results/data` and `results/tiny`. Not to be changed."""
+    from tiny_study import make_study
+
+    root = tmp_path_factory.mktemp("study")
+    make_study(root, digits)
+    return root
+
+
 def train_config(**changes: object) -> TrainConfig:
     """A pretraining run of a dozen steps on digits."""
     values = {

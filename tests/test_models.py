@@ -4,6 +4,7 @@ import pytest
 import timm
 import torch
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from conftest import TINY
@@ -112,6 +113,25 @@ def test_flops_agree_with_torchs_counter(class_token: bool) -> None:
     assert forward.get_total_flops() == pytest.approx(2 * forward_flops(config), rel=0.01)
     both = forward.get_total_flops() + backward.get_total_flops()
     assert both == pytest.approx(2 * train_flops(config), rel=0.06)
+
+
+@pytest.mark.parametrize("class_token", [True, False])
+@pytest.mark.parametrize("name", DEIT)
+def test_flops_of_deit_agree_with_torchs_counter(name: str, class_token: bool) -> None:
+    """Forward and backward of two images on the meta device, with attention as plain matmuls.
+
+    What torch counts less is the gradient of the images, which training needs no more than the counter sees.
+    """
+    config = DEIT[name].model_copy(update={"class_token": class_token})
+    with torch.device("meta"), sdpa_kernel(SDPBackend.MATH):
+        model, images = build(config), torch.empty(2, 3, 224, 224)
+        with FlopCounterMode(display=False) as forward:
+            logits = model(images)
+        with FlopCounterMode(display=False) as backward:
+            logits.sum().backward()
+    assert forward.get_total_flops() == 2 * forward_flops(config)
+    both = forward.get_total_flops() + backward.get_total_flops()
+    assert both == pytest.approx(2 * train_flops(config), rel=0.01)
 
 
 def test_without_a_class_token_the_norm_comes_before_the_mean() -> None:

@@ -211,6 +211,9 @@ LIGHT = [
     "regrow.unlock",
     "regrow.report",
     "regrow.layers.choice",
+    "regrow.verify",
+    "regrow.explain",
+    "regrow.plan",
 ]
 
 

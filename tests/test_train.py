@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -127,6 +128,61 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
     assert len(calls) == 8 + 5, "seven steps were saved"
     assert same(resumed.tensors, unbroken.tensors)
     assert resumed.history.metrics == unbroken.history.metrics
+
+
+class Clock:
+    """A second a step, a hundred an evaluation: what time costs is then known exactly."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, ends: dict[int, type[BaseException] | None]) -> None:
+        """`ends`: calls of a step, counted from 1, at which a run is killed (an exception) or told to stop (None)."""
+        self.now, self.steps, self.ends = 0.0, 0, ends
+        self.step, self.evaluate = loop._step, loop.evaluate
+        monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(loop, "_step", self.one_step)
+        monkeypatch.setattr(loop, "evaluate", self.one_evaluation)
+
+    def one_step(self, *arguments: object) -> float:
+        self.steps += 1
+        self.now += 1
+        if self.steps in self.ends:
+            if death := self.ends[self.steps]:
+                raise death
+            os.kill(os.getpid(), signal.SIGTERM)
+        return self.step(*arguments)  # type: ignore[arg-type]
+
+    def one_evaluation(self, *arguments: object) -> object:
+        self.now += 100
+        return self.evaluate(*arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("ends", "resumes", "steps"),
+    [
+        ({5: None, 9: None}, 2, 12),  # told to stop: no step is done twice
+        ({7: MemoryError}, 1, 12 + 3),  # killed in its 7th step, saved after the 4th: three are done again
+        ({2: None, 7: MemoryError, 9: None}, 3, 12 + 3),
+    ],
+)
+def test_the_ledger_counts_over_kills_and_resumes(
+    digits: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ends: dict[int, type[BaseException] | None],
+    resumes: int,
+    steps: int,
+) -> None:
+    """Steps, FLOPs, seconds and the clock at the evaluations are those of an unbroken run; lost work is not counted."""
+    clock = Clock(monkeypatch, ends)
+    monkeypatch.setattr(loop, "SAVE_EVERY", 2.5)
+    checkpoint = Checkpoint(tmp_path, "key")
+    for _ in range(resumes):
+        with pytest.raises((Stopped, MemoryError)):
+            train(task(digits), checkpoint)
+    history = train(task(digits), checkpoint).history
+    assert (history.step, history.flops, history.resumes, clock.steps) == (12, 12 * 7, resumes, steps)
+    assert [line["flops"] for line in history.metrics] == [0, 4 * 7, 8 * 7, 12 * 7]
+    assert history.clock == [0.0, 4.0, 8.0, 12.0]
+    assert history.seconds == 12.0
 
 
 def test_a_damaged_checkpoint_is_named_set_aside_and_not_used(

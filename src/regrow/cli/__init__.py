@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from regrow.cli import config, count, data, expand, grow, layers, pictures, report, run, unlock
+from regrow.cli import config, count, data, expand, explain, grow, layers, pictures, plan, report, run, unlock, verify
 from regrow.errors import UserError
 
 COMMANDS = (
@@ -17,7 +17,10 @@ COMMANDS = (
     grow,
     expand,
     config,
+    plan,
     report,
+    verify,
+    explain,
     layers,
     count,
     pictures,

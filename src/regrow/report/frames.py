@@ -69,7 +69,7 @@ def read(params: Params, results: Path) -> Records:
     if missing:
         raise _incomplete(f"of {len(expected)} runs have no complete records in {results / 'records'}", missing)
     summaries = {key: read_json(_folder(results, key) / "summary.json") for key in expected}
-    stale = [key for key, run in expected.items() if not _made_with(run, summaries[key])]
+    stale = [key for key, run in expected.items() if not made_with(run, summaries[key])]
     if stale:
         raise _incomplete(f"of {len(expected)} runs have records of another config than the params file's", stale)
     rows, curves, machines = [], [], []
@@ -102,7 +102,7 @@ def _incomplete(what: str, keys: list[str]) -> UserError:
     return UserError(f"{len(keys)} {what}: {', '.join(keys[:NAMED])}{more}; `snakemake` makes them")
 
 
-def _made_with(run: Run, summary: Mapping[str, Any]) -> bool:
+def made_with(run: Run, summary: Mapping[str, Any]) -> bool:
     """Whether the record's config says the same as the params file; a new option at its default does."""
     try:
         return type(run.config).model_validate(summary.get("config")) == run.config
