@@ -18,6 +18,7 @@ import pytest
 from regrow.config import GrowConfig, Params
 from regrow.errors import UserError
 from regrow.report import update_readme, write_report
+from regrow.report.claims import ARITHMETIC, CLAIMS, claims_table, load_ledger
 from regrow.report.figures import accuracy_vs_flops, compute_saved
 from regrow.report.frames import Records, read
 from regrow.report.growth import growth_table
@@ -62,6 +63,8 @@ PARAMS = Params.model_validate(
 FIGURES = ("accuracy_vs_flops", "compute_saved", "transfer_accuracy")
 FILES = [
     "REPORT.md",
+    "claims.csv",
+    "claims.md",
     *(f"figures/{name}.{form}" for name in FIGURES for form in ("pdf", "png", "svg")),
     *(f"tables/{name}.{form}" for name in ("growth", "operators", "transfer") for form in ("csv", "md", "tex")),
     "tables/runs.csv",
@@ -122,7 +125,8 @@ def write_records(
 
 def text_of(records: Records) -> str:
     """REPORT.md's text."""
-    tables = (growth_table(records), operators_table(records), transfer_table(records))
+    claims = claims_table(records, load_ledger(CLAIMS, ARITHMETIC))
+    tables = (growth_table(records), operators_table(records), transfer_table(records), claims)
     return report_text(records, {table.name: table for table in tables})
 
 

@@ -1,4 +1,4 @@
-# Report: tables, figures and REPORT.md, from the records alone.
+# Report: tables, figures, claims and REPORT.md, from the records alone; the claims also from their ledger and arithmetic.
 
 TABLES = ["growth", "transfer", "operators", "runs", "seconds"]
 FIGURES = ["accuracy_vs_flops", "compute_saved", "transfer_accuracy"]
@@ -12,6 +12,8 @@ if STUDY.learngene:
 rule report:
     input:
         records=expand("<results>/records/{key}/{file}", key=RUNS, file=RECORDS),
+        claims="params/claims.yaml",
+        arithmetic="results/arithmetic/claims.csv",
         code=sources("regrow.report"),
     output:
         tables=expand("<results>/tables/{table}.csv", table=TABLES),
@@ -20,6 +22,7 @@ rule report:
             figure=FIGURES,
             kind=["svg", "png", "pdf"],
         ),
+        claims=["<results>/claims.csv", "<results>/claims.md"],
         page="<results>/REPORT.md",
     log:
         "<logs>/report.log",
@@ -29,7 +32,8 @@ rule report:
         study=PARAMS,
         results=subpath(output.page, parent=True),
     shell:
-        "regrow report {params.study} --results {params.results} 2>&1 | tee {log}"
+        "regrow report {params.study} --results {params.results} --claims {input.claims} "
+        "--arithmetic {input.arithmetic} 2>&1 | tee {log}"
 
 
 # Remakes what lies in the results from the records that lie there, asking for no run: works on a fresh clone.

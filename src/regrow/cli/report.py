@@ -14,6 +14,9 @@ def add(commands: Commands) -> None:
     report = commands.add_parser("report", help="tables, figures and REPORT.md from the records alone")
     report.add_argument("params", type=Path)
     report.add_argument("--results", type=Path, required=True, metavar="FOLDER", help="results/<tier>")
+    ledger, arithmetic = Path("params/claims.yaml"), Path("results/arithmetic/claims.csv")
+    report.add_argument("--claims", type=Path, default=ledger, metavar="FILE", help="what the papers claim")
+    report.add_argument("--arithmetic", type=Path, default=arithmetic, metavar="FILE", help="made by `regrow count`")
     report.set_defaults(command=_report)
 
     readme = commands.add_parser("readme", help="put the first table and figure between the README's markers")
@@ -32,7 +35,7 @@ def add(commands: Commands) -> None:
 def _report(arguments: argparse.Namespace) -> None:
     from regrow.report import write_report
 
-    write_report(load_params(arguments.params), arguments.results)
+    write_report(load_params(arguments.params), arguments.results, arguments.claims, arguments.arithmetic)
 
 
 def _readme(arguments: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from regrow.config import ModelConfig, Params, Recipe, digest
+from regrow.report.claims import claims_words
 from regrow.report.estimate import Estimate, estimate, number
 from regrow.report.figures import ACCURACY, SAVED, TRANSFER, alt_text, image
 from regrow.report.frames import Records, over_seeds
@@ -38,6 +39,7 @@ def report_text(records: Records, tables: dict[str, Table]) -> str:
     parts += ["## Learned operators", tables["operators"].markdown()]
     if records.params.learngene:
         parts += ["## Learngenes", *learngene_parts(records, records.params.learngene, tables)]
+    parts += ["## Claims", claims_words(tables["claims"]), tables["claims"].markdown()]
     parts += ["## What did not work", "\n".join(f"- {line}" for line in bad) or "Nothing to name."]
     parts += ["## Limits", _limits(records.params), "## Provenance", _provenance(records)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
@@ -140,5 +142,6 @@ def _provenance(records: Records) -> str:
         f"sha256 of the weights of all {len(records.runs)} runs are in [tables/runs.csv](tables/runs.csv); the "
         f"params resolve to sha256 `{digest(records.params)}`. Commit, package digest, versions, device and "
         "threads of every run, and the seconds it took, are in [tables/seconds.md](tables/seconds.md) and "
-        "[tables/seconds.csv](tables/seconds.csv). Made by `regrow report` from `records/` alone; do not edit."
+        "[tables/seconds.csv](tables/seconds.csv). Made by `regrow report` from `records/` and, for the claims, their "
+        "ledger; do not edit."
     )

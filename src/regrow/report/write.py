@@ -7,6 +7,7 @@ from pathlib import Path
 from regrow.config import Params
 from regrow.records import write_bytes
 from regrow.report import figures
+from regrow.report.claims import ARITHMETIC, CLAIMS, claims_markdown, claims_table, load_ledger
 from regrow.report.frames import read
 from regrow.report.growth import growth_table
 from regrow.report.learngene import learngene_figures, learngene_tables
@@ -19,14 +20,16 @@ from regrow.report.tidy import tidy_runs
 from regrow.report.transfer import transfer_table
 
 
-def write_report(params: Params, results: Path) -> None:
-    """Read the records in `results` once; write its tables/, figures/ and REPORT.md, and say where they are.
+def write_report(params: Params, results: Path, claims: Path = CLAIMS, arithmetic: Path = ARITHMETIC) -> None:
+    """Read the records in `results` once; write its tables/, figures/, claims.* and REPORT.md, and say where they are.
 
-    Everything but tables/seconds.* has the same bytes for the same results.
+    Everything but tables/seconds.* has the same bytes for the same results; on an ImageNet tier, not the claims on wall
+    time.
 
     Raises:
-        UserError: a run of the tier has no records.
+        UserError: a run of the tier has no records, or the ledger of claims is not right.
     """
+    ledger = load_ledger(claims, arithmetic)
     records = read(params, results)
     tables = [growth_table(records), operators_table(records)]
     drawn = {figures.ACCURACY: figures.accuracy_vs_flops, figures.SAVED: figures.compute_saved}
@@ -41,12 +44,14 @@ def write_report(params: Params, results: Path) -> None:
     written: list[Path] = []
     for table in tables:
         written += table.write(results / "tables")
-    seconds = seconds_table(records)
+    settled, seconds = claims_table(records, ledger), seconds_table(records)
+    written += settled.write(results, forms=("csv",))
     written += seconds.write(results / "tables", forms=("csv",))
     texts = {
         "tables/runs.csv": csv_text(tidy_runs(records)),
         "tables/seconds.md": seconds_markdown(seconds),
-        "REPORT.md": report_text(records, {table.name: table for table in tables}),
+        "claims.md": claims_markdown(settled),
+        "REPORT.md": report_text(records, {table.name: table for table in [*tables, settled]}),
     }
     for name, text in texts.items():
         write_bytes(results / name, text.encode())

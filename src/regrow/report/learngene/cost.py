@@ -37,7 +37,7 @@ def family_costs(records: Records, learngene: Learngene) -> pd.DataFrame:
     The teacher's examples are its own training's; a forward pass is no example.
     """
     seeds = records.params.seeds
-    rows = {arm: pd.DataFrame([_cost(records, learngene, arm, seed) for seed in seeds]) for arm in learngene.arms}
+    rows = {arm: pd.DataFrame([family_cost(records, learngene, arm, seed) for seed in seeds]) for arm in learngene.arms}
     found = pd.DataFrame({arm: frame.mean() for arm, frame in rows.items()}).T.rename_axis("arm")
     scratch = found.loc[learngene.scratch]
     for total in TOTALS:
@@ -46,7 +46,8 @@ def family_costs(records: Records, learngene: Learngene) -> pd.DataFrame:
     return found
 
 
-def _cost(records: Records, learngene: Learngene, arm: str, seed: int) -> dict[str, float]:
+def family_cost(records: Records, learngene: Learngene, arm: str, seed: int) -> dict[str, float]:
+    """What every depth of an arm costs with one seed: `models`, `<part>_flops` and `<part>_examples`."""
     runs = records.runs[["flops", "selection_flops", "teacher_flops", "examples"]].astype(float)
     names = [f"{descendant(arm, depth)}_s{seed}" for depth in learngene.depths]
     sources = stored(records, learngene, arm, seed)
