@@ -19,9 +19,11 @@ from regrow.config import GrowConfig, Params
 from regrow.errors import UserError
 from regrow.report import update_readme, write_report
 from regrow.report.claims import ARITHMETIC, CLAIMS, claims_table, load_ledger
+from regrow.report.conventions import conventions_table
 from regrow.report.figures import accuracy_vs_flops, compute_saved
 from regrow.report.frames import Records, read
 from regrow.report.growth import growth_table
+from regrow.report.improvement import improvement_table
 from regrow.report.operators import operators_table
 from regrow.report.prose import report_text
 from regrow.report.saving import savings
@@ -60,16 +62,18 @@ PARAMS = Params.model_validate(
         "rule": {"smooth": 1},
     }
 )
-FIGURES = ("accuracy_vs_flops", "compute_saved", "transfer_accuracy")
+FIGURES = ("accuracy_vs_flops", "compute_saved", "conventions", "transfer_accuracy")
+TABLES = ("growth", "operators", "transfer", "improvement", "conventions")
+SECONDS = [f"tables/{name}.{form}" for name in ("seconds", "seconds_conventions") for form in ("csv", "md")]
+"""What belongs to the machine."""
 FILES = [
     "REPORT.md",
     "claims.csv",
     "claims.md",
     *(f"figures/{name}.{form}" for name in FIGURES for form in ("pdf", "png", "svg")),
-    *(f"tables/{name}.{form}" for name in ("growth", "operators", "transfer") for form in ("csv", "md", "tex")),
+    *(f"tables/{name}.{form}" for name in TABLES for form in ("csv", "md", "tex")),
     "tables/runs.csv",
-    "tables/seconds.csv",
-    "tables/seconds.md",
+    *SECONDS,
 ]  # fmt: skip
 STEP_FLOPS = 1000
 FIT_FLOPS, SELECTION_FLOPS, SOURCE_FLOPS = 20_000, 40_000, 100_000
@@ -125,9 +129,9 @@ def write_records(
 
 def text_of(records: Records) -> str:
     """REPORT.md's text."""
-    claims = claims_table(records, load_ledger(CLAIMS, ARITHMETIC))
-    tables = (growth_table(records), operators_table(records), transfer_table(records), claims)
-    return report_text(records, {table.name: table for table in tables})
+    tables = [growth_table, operators_table, transfer_table, improvement_table, conventions_table]
+    made = [table(records) for table in tables] + [claims_table(records, load_ledger(CLAIMS, ARITHMETIC))]
+    return report_text(records, {table.name: table for table in made})
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +151,7 @@ def test_another_machine_changes_the_seconds_and_no_other_byte(results, tmp_path
     write_records(PARAMS, tmp_path, device="NVIDIA X")
     write_report(PARAMS, tmp_path)
     changed = [name for name in FILES if (tmp_path / name).read_bytes() != (results / name).read_bytes()]
-    assert changed == ["tables/seconds.csv", "tables/seconds.md"]
+    assert changed == SECONDS
     assert "NVIDIA X, 1 thread, Linux" in (tmp_path / "tables/seconds.md").read_text()
     assert "  tables/growth.{csv,md,tex}\n" in capsys.readouterr().out
 

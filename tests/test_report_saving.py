@@ -9,7 +9,7 @@ import pytest
 
 from regrow.report.estimate import estimate, number
 from regrow.report.growth import saving_text, speedup
-from regrow.report.saving import _saving, first_crossing, smooth
+from regrow.report.saving import first_crossing, percent_saved, smooth
 from regrow.report.table import Table, escape
 
 COST = pd.Series([0, 100, 200, 300])
@@ -37,8 +37,8 @@ def test_smoothing_is_a_trailing_median_over_what_there_is():
 
 def test_saving_in_percent():
     cost, scratch = pd.Series([50.0, 100.0, 125.0, math.inf, 0.0]), pd.Series([100.0] * 5)
-    assert _saving(cost, scratch).tolist() == [50, 0, -25, -math.inf, 100]
-    assert _saving(pd.Series([0.0, 1.0]), pd.Series([0.0, 0.0])).isna().all()
+    assert percent_saved(cost, scratch).tolist() == [50, 0, -25, -math.inf, 100]
+    assert percent_saved(pd.Series([0.0, 1.0]), pd.Series([0.0, 0.0])).isna().all()
 
 
 def test_speedup_is_one_over_what_is_left():

@@ -1,7 +1,7 @@
 # Report: tables, figures, claims and REPORT.md, from the records alone; the claims also from their ledger and arithmetic.
 
-TABLES = ["growth", "transfer", "operators", "runs", "seconds"]
-FIGURES = ["accuracy_vs_flops", "compute_saved", "transfer_accuracy"]
+TABLES = ["growth", "transfer", "operators", "improvement", "conventions", "runs", "seconds", "seconds_conventions"]
+FIGURES = ["accuracy_vs_flops", "compute_saved", "conventions", "transfer_accuracy"]
 if STUDY.learngene:
     TABLES += ["descendants", "family_cost", "storage", "fixed_set"]
     FIGURES += ["accuracy_by_depth", "descendants_convergence"]

@@ -6,6 +6,7 @@ import math
 
 from regrow.config import ModelConfig, Params, Recipe, digest
 from regrow.report.claims import claims_words
+from regrow.report.conventions import conventions_parts
 from regrow.report.estimate import Estimate, estimate, number
 from regrow.report.figures import ACCURACY, SAVED, TRANSFER, alt_text, image
 from regrow.report.frames import Records, over_seeds
@@ -31,6 +32,9 @@ def report_text(records: Records, tables: dict[str, Table]) -> str:
         tables["growth"].markdown(),
         image(ACCURACY, alt_text(records)),
         image(SAVED, "FLOPs saved by every arm in three accounts, one small dot a seed"),
+        tables["improvement"].markdown(),
+        "## How far conventions move the numbers",
+        *conventions_parts(records, tables["conventions"]),
     ]
     if "transfer" in tables:
         parts += ["## Transfer", _transfer(records), tables["transfer"].markdown()]
@@ -84,7 +88,8 @@ def _rule(params: Params) -> str:
         "rates that were tried and not kept; “with source” adds the source's whole pretraining to that, though "
         "one source may serve many targets. A run that never reaches the target has an infinite cost: one such "
         "seed makes its arm a miss, which the CSV files hold as a mean of -inf. Means are over seeds and ± is "
-        "the sample standard deviation; the CSV files have Student's 95 % intervals."
+        "the sample standard deviation. The CSV files have Student's 95 % intervals, which are those in the text, and "
+        "beside them the percentile bootstrap over seeds, which on few seeds is little more than their range."
     )
 
 

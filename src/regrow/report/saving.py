@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from regrow.report.families import Family
-from regrow.report.frames import Records, over_seeds
+from regrow.report.frames import Records
 
 COSTS = {"flops": "flops", "steps": "step", "seconds": "seconds"}
 """The cost and the column of `Records.curves` that holds it."""
@@ -63,12 +63,22 @@ def smoothed_targets(records: Records) -> pd.DataFrame:
     return curves
 
 
-def crossings(records: Records, family: Family) -> pd.DataFrame:
-    """Index (arm, seed): `target_accuracy`, and the target training at it as `crossing_<cost>`."""
+def scratch_finals(records: Records, family: Family) -> pd.Series:
+    """Scratch's smoothed minival accuracy at the end of its training, by seed."""
+    curves = smoothed_targets(records)
+    return curves[curves["arm"] == family.scratch].groupby("seed")["smoothed"].last()
+
+
+def crossings(records: Records, family: Family, targets: pd.Series | None = None) -> pd.DataFrame:
+    """Index (arm, seed): `target_accuracy`, and the target training at it as `crossing_<cost>`.
+
+    `targets` are accuracies by seed; none: the rule's, scratch's finals.
+    """
+    by_seed = scratch_finals(records, family) if targets is None else targets
     curves = dict(iter(smoothed_targets(records).groupby("key")))
     rows = []
     for seed in records.params.seeds:
-        target = float(curves[f"target/{family.scratch}_s{seed}"]["smoothed"].iloc[-1])
+        target = float(by_seed[seed])
         for arm in family.arms:
             curve = curves[f"target/{arm}_s{seed}"]
             row = {"arm": arm, "seed": seed, "target_accuracy": target}
@@ -84,34 +94,40 @@ def savings(records: Records, family: Family) -> pd.DataFrame:
     found = pd.DataFrame({"reached": np.isfinite(crossed["crossing_flops"])})
     for cost in COSTS:
         own = crossed[f"crossing_{cost}"]
-        scratch = over_seeds(crossed, family.scratch, f"crossing_{cost}")
-        reference = scratch.reindex(own.index, level="seed")
-        found[f"{cost}_saved"] = _saving(own, reference)
+        reference = of_scratch(own, family)
+        found[f"{cost}_saved"] = percent_saved(own, reference)
         if cost != "steps":
-            operator, source = _extra(records, cost, own.index)
-            found[f"{cost}_saved_with_operator"] = _saving(own + operator, reference)
-            found[f"{cost}_saved_with_source"] = _saving(own + operator + source, reference)
+            spent = records.runs["flops"] if cost == "flops" else records.machines["seconds"]
+            more = extras(records, spent, own.index)
+            found[f"{cost}_saved_with_operator"] = percent_saved(own + more["fits"], reference)
+            found[f"{cost}_saved_with_source"] = percent_saved(own + more["fits"] + more["source"], reference)
     return found
 
 
-def _saving(cost: pd.Series, scratch: pd.Series) -> pd.Series:
-    """100 (1 - cost / scratch); not defined where scratch's cost is 0."""
-    return (1 - cost / scratch.where(scratch > 0)) * 100
+def of_scratch(values: pd.Series, family: Family) -> pd.Series:
+    """Scratch's value of the same seed, for every (arm, seed)."""
+    return values.xs(family.scratch, level="arm").reindex(values.index, level="seed")
 
 
-def _extra(records: Records, cost: str, index: pd.Index) -> tuple[pd.Series, pd.Series]:
-    """What each (arm, seed)'s operator fits and its source's training cost; 0 where there are none.
+def percent_saved(cost: pd.Series, scratch: pd.Series) -> pd.Series:
+    """100 (1 - cost / scratch); not defined where scratch's cost is 0 or infinite."""
+    return (1 - cost / scratch.where((scratch > 0) & np.isfinite(scratch))) * 100
 
-    provenance.json has the seconds of the kept fit; the others are taken to have run at its speed.
+
+def extras(records: Records, spent: pd.Series, index: pd.Index) -> pd.DataFrame:
+    """What each (arm, seed) costs beside its target's training, given what every run has spent; 0 where there is none.
+
+    Columns: `kept`, the operator's kept fit; `fits`, that and the rates that were tried and not kept; `source`, the
+    source's whole training. provenance.json has the seconds of the kept fit alone: the others are taken to have run at
+    its speed.
     """
     runs = records.runs
     every_fit = 1 + (runs["selection_flops"] / runs["flops"].where(runs["flops"] > 0)).fillna(0.0)
-    spent = (runs["flops"] if cost == "flops" else records.machines["seconds"]) * every_fit
-    operator, source = pd.Series(0.0, index), pd.Series(0.0, index)
+    found = pd.DataFrame(0.0, index=index, columns=["kept", "fits", "source"])
     for arm, seed in index:
         grown = f"grow/{arm}_s{seed}"
         if grown in runs.index:
-            operator[(arm, seed)] = spent[grown]
-            if parent := runs["init"][grown]:
-                source[(arm, seed)] = spent[parent]
-    return operator, source
+            parent = runs["init"][grown]
+            source = spent[parent] if parent else 0.0
+            found.loc[(arm, seed), :] = [spent[grown], spent[grown] * every_fit[grown], source]
+    return found

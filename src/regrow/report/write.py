@@ -8,8 +8,10 @@ from regrow.config import Params
 from regrow.records import write_bytes
 from regrow.report import figures
 from regrow.report.claims import ARITHMETIC, CLAIMS, claims_markdown, claims_table, load_ledger
+from regrow.report.conventions import CONVENTIONS, conventions_figure, conventions_table, seconds_conventions_table
 from regrow.report.frames import read
 from regrow.report.growth import growth_table
+from regrow.report.improvement import improvement_table
 from regrow.report.learngene import learngene_figures, learngene_tables
 from regrow.report.operators import operators_table
 from regrow.report.prose import report_text
@@ -23,7 +25,7 @@ from regrow.report.transfer import transfer_table
 def write_report(params: Params, results: Path, claims: Path = CLAIMS, arithmetic: Path = ARITHMETIC) -> None:
     """Read the records in `results` once; write its tables/, figures/, claims.* and REPORT.md, and say where they are.
 
-    Everything but tables/seconds.* has the same bytes for the same results; on an ImageNet tier, not the claims on wall
+    Everything but tables/seconds* has the same bytes for the same results; on an ImageNet tier, not the claims on wall
     time.
 
     Raises:
@@ -31,8 +33,9 @@ def write_report(params: Params, results: Path, claims: Path = CLAIMS, arithmeti
     """
     ledger = load_ledger(claims, arithmetic)
     records = read(params, results)
-    tables = [growth_table(records), operators_table(records)]
+    tables = [growth_table(records), operators_table(records), improvement_table(records), conventions_table(records)]
     drawn = {figures.ACCURACY: figures.accuracy_vs_flops, figures.SAVED: figures.compute_saved}
+    drawn[CONVENTIONS] = conventions_figure
     if params.transfer_data:
         tables.insert(1, transfer_table(records))
         drawn[figures.TRANSFER] = figures.transfer_accuracy
@@ -47,6 +50,7 @@ def write_report(params: Params, results: Path, claims: Path = CLAIMS, arithmeti
     settled, seconds = claims_table(records, ledger), seconds_table(records)
     written += settled.write(results, forms=("csv",))
     written += seconds.write(results / "tables", forms=("csv",))
+    written += seconds_conventions_table(records).write(results / "tables", forms=("csv", "md"))
     texts = {
         "tables/runs.csv": csv_text(tidy_runs(records)),
         "tables/seconds.md": seconds_markdown(seconds),
