@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from regrow.report.conventions import conventions_table
 from regrow.report.frames import Records
 from regrow.report.growth import growth_table
+from regrow.report.improvement import improvement_table
 from regrow.report.learngene import learngene_tables
 from regrow.report.operators import operators_table
 from regrow.report.table import Table
@@ -16,7 +18,7 @@ def record_tables(records: Records) -> list[Table]:
     """The tables in the report's order: those of the growth study, then those of the learngene's."""
     params = records.params
     tables = [growth_table(records), *([transfer_table(records)] if params.transfer_data else [])]
-    tables.append(operators_table(records))
+    tables += [operators_table(records), improvement_table(records), conventions_table(records)]
     return tables + (learngene_tables(records, params.learngene) if params.learngene else [])
 
 

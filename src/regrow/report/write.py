@@ -8,18 +8,15 @@ from regrow.config import Params
 from regrow.records import write_bytes
 from regrow.report import figures
 from regrow.report.claims import ARITHMETIC, CLAIMS, claims_markdown, claims_table, load_ledger
-from regrow.report.conventions import CONVENTIONS, conventions_figure, conventions_table, seconds_conventions_table
+from regrow.report.conventions import CONVENTIONS, conventions_figure, seconds_conventions_table
 from regrow.report.frames import read
-from regrow.report.growth import growth_table
-from regrow.report.improvement import improvement_table
-from regrow.report.learngene import learngene_figures, learngene_tables
-from regrow.report.operators import operators_table
+from regrow.report.learngene import learngene_figures
 from regrow.report.prose import report_text
 from regrow.report.seconds import seconds_markdown, seconds_table
 from regrow.report.style import save, styled
 from regrow.report.table import csv_text
+from regrow.report.tables import record_tables
 from regrow.report.tidy import tidy_runs
-from regrow.report.transfer import transfer_table
 
 
 def write_report(params: Params, results: Path, claims: Path = CLAIMS, arithmetic: Path = ARITHMETIC) -> None:
@@ -33,15 +30,12 @@ def write_report(params: Params, results: Path, claims: Path = CLAIMS, arithmeti
     """
     ledger = load_ledger(claims, arithmetic)
     records = read(params, results)
-    tables = [growth_table(records), operators_table(records), improvement_table(records), conventions_table(records)]
+    tables = record_tables(records)
     drawn = {figures.ACCURACY: figures.accuracy_vs_flops, figures.SAVED: figures.compute_saved}
     drawn[CONVENTIONS] = conventions_figure
     if params.transfer_data:
-        tables.insert(1, transfer_table(records))
         drawn[figures.TRANSFER] = figures.transfer_accuracy
-
     if params.learngene:
-        tables += learngene_tables(records, params.learngene)
         drawn |= learngene_figures(params.learngene)
 
     written: list[Path] = []
