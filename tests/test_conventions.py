@@ -202,6 +202,13 @@ def test_a_miss_and_a_level_that_scratch_does_not_reach(tmp_path):
     assert conventions_table(low).shown["fixed\nlevel"].tolist() == ["undefined"] * 2
 
 
+def test_a_study_of_scratch_alone_has_no_rows(tmp_path):
+    table = conventions_table(record(tmp_path, PARAMS.model_copy(update={"arms": {"scratch": PARAMS.arms["scratch"]}})))
+    assert table.data.empty
+    assert sentences(table) == []
+    assert "*No rows.*" in table.markdown()
+
+
 def test_seconds_are_kept_apart(records):
     table = seconds_conventions_table(records)
     assert set(table.data["cost"]) == set(SECONDS)

@@ -20,6 +20,8 @@ from scipy.special import stdtrit
 from scipy.stats import bootstrap
 
 CONFIDENCE = 0.95
+PARTS = ("mean", "sd", "low", "high", "boot_low", "boot_high")
+"""What a CSV holds of an estimate."""
 BOOTSTRAP_SEED = 0
 """Of the resampling, so that the same values give the same bytes."""
 
@@ -37,9 +39,8 @@ class Estimate:
     boot_high: float
 
     def columns(self, name: str) -> dict[str, float]:
-        """The columns of a CSV: `<name>_mean`, `_sd`, `_low` and `_high`, `_boot_low` and `_boot_high`."""
-        parts = ("mean", "sd", "low", "high", "boot_low", "boot_high")
-        return {f"{name}_{part}": getattr(self, part) for part in parts}
+        """The columns of a CSV, from `<name>_mean` to `<name>_boot_high`."""
+        return {f"{name}_{part}": getattr(self, part) for part in PARTS}
 
     def __str__(self) -> str:
         """`mean ± sd` with one decimal; without the sd where there is one seed only."""

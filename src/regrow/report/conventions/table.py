@@ -15,12 +15,14 @@ import pandas as pd
 
 from regrow.report.conventions.choices import COSTS, HEADLINE, LEVEL, NEAR, SECONDS, Convention, every, targets
 from regrow.report.conventions.spent import spent, until
-from regrow.report.estimate import estimate, number
+from regrow.report.estimate import PARTS, estimate, number
 from regrow.report.families import Family
 from regrow.report.frames import Records
 from regrow.report.saving import crossings, extras, of_scratch, percent_saved
 from regrow.report.table import Table, setting
 
+COLUMNS = ["arm", "label", "cost", "operator", "source", "target", "headline", "n", "reached"]
+COLUMNS += [f"saved_{part}" for part in PARTS]
 DIGITS = 9
 """To which two ratios of costs are the same."""
 
@@ -118,7 +120,8 @@ def _table(
         least, most = extremes(means)
         cells |= {"Least": percent(means[least]), "Most": percent(means[most]), "Count": str(len(means))}
         shown.append(cells)
-    return pd.DataFrame(data), pd.DataFrame(shown)
+    headings = ["Arm", *shown_columns, "Least", "Most", "Count"]
+    return pd.DataFrame(data, columns=COLUMNS), pd.DataFrame(shown, columns=headings)
 
 
 def percent(mean: float) -> str:
@@ -136,8 +139,8 @@ def _caption(records: Records, cost: str) -> str:
     scratch = records.params.arms[records.params.scratch].label
     twice = "“2×” counts training as two forward passes, not as three. " if cost == "FLOPs" else ""
     return (
-        f"Conventions, in {cost}. One set of runs, mean saving over {len(records.params.seeds)} seeds in percent under "
-        f"the conventions that papers use. “Target alone” is the rule's: the target's training, to {scratch}'s final "
+        f"Conventions, in {cost}. One set of runs, counted as papers count; savings in percent, means over "
+        f"{len(records.params.seeds)} seeds. “Target alone” is the rule's: the target's training, to {scratch}'s final "
         f"minival accuracy; every other column differs from it in what it names. {twice}"
         f"The fixed level is {100 * LEVEL:.0f} % of the mean of {scratch}'s finals. “Least” and “Most” are over all "
         "combinations that can differ, as many as the last column counts; a dash marks what cannot differ from a "
