@@ -310,7 +310,8 @@ def test_the_files(records, tmp_path):
     assert "- tleg-stored-counted: no runs; `regrow count --out results/arithmetic`" in text
     row = table.shown.iloc[list(LEDGER.claims).index("tleg-training")]
     assert row[["Stated", "Here", "95 % interval", "n"]].tolist() == ["2×", "1.67×", "1.67 to 1.67", "2"]
-    assert row["What is measured here"].startswith("Scratch, long / TLEG: training FLOPs")
+    measured = "Scratch, long / TLEG: training FLOPs, the teacher not counted, of having every depth (2, 4)"
+    assert row["What is measured here"] == measured
     at_least = table.shown.iloc[list(LEDGER.claims).index("tleg-accuracy")]
     assert at_least[["Stated", "Here"]].tolist() == ["at least 0 points", "−5.0 points"]
     write_records(tmp_path)

@@ -60,8 +60,8 @@ def measured(records: Records, quantity: Quantity, arm: str, over: Sequence[str]
 
 
 def over_misses(values: pd.Series) -> Estimate:
-    """The estimate; where every seed is infinite alike, as where none reached the target, so are both its ends."""
+    """The estimate; where every seed is infinite, as where none reached the target, both its ends are the mean."""
     with np.errstate(invalid="ignore"):
         found = estimate(values)
-    alike = found.n > 1 and bool(np.isinf(values).all()) and values.nunique() == 1
-    return replace(found, low=found.mean, high=found.mean) if alike else found
+    infinite = found.n > 1 and bool(np.isinf(values).all())
+    return replace(found, low=found.mean, high=found.mean) if infinite else found

@@ -75,7 +75,8 @@ def words(params: Params, claim: Claim, settled: Settled) -> str:
     arm = known.label if known else f"`{claim.arm}`"
     if over:
         arm = f"{arms[over].label} / {arm}" if quantity.ratio else f"{arm} − {arms[over].label}"
-    return f"{arm}: {quantity.words}"
+    depths = f" ({', '.join(map(str, params.learngene.depths))})" if quantity.ratio and params.learngene else ""
+    return f"{arm}: {quantity.words}{depths}"
 
 
 def claims_words(table: Table) -> str:
