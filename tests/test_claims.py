@@ -234,7 +234,7 @@ def test_misses(tmp_path):
 
 
 def estimated(low: float, high: float, n: int = 3) -> Estimate:
-    return Estimate(n=n, mean=(low + high) / 2, sd=1.0, low=low, high=high)
+    return Estimate(n=n, mean=(low + high) / 2, sd=1.0, low=low, high=high, boot_low=low, boot_high=high)
 
 
 @pytest.mark.parametrize(
