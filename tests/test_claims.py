@@ -153,6 +153,7 @@ def test_a_tier_with_learngenes_by_hand(records):
     verdicts = data["verdict"].to_dict()
     assert verdicts["tleg-training"] == verdicts["tleg-stored"] == verdicts["tleg-inat-2019"] == "direction only"
     assert verdicts["tleg-accuracy"] == "not reproduced"
+    assert data.loc["tleg-accuracy", "why"] == "no part of the interval lies above −1"
     assert verdicts["tleg-fixed"] == "not testable at this tier"
     assert verdicts["tleg-training-counted"] == "reproduced"
     assert data.loc["tleg-inat-2019", "over"] in ("scratch", "mimetic")

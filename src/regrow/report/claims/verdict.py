@@ -84,9 +84,10 @@ def judge(claim: Claim, found: Estimate, *, papers: bool) -> tuple[Verdict, str]
         return Verdict.NOT_TESTABLE, "not every seed has a finite number: a miss, or nothing was learned"
     sign = 1 if claim.value > claim.against else -1
     nearer, farther = sorted((sign * found.low, sign * found.high))
-    where = f"{'above' if sign > 0 else 'below'} {claim.against:g}"
+    edge = f"{claim.against:g}".replace("-", "−")
+    where = f"{'above' if sign > 0 else 'below'} {edge}"
     if nearer > sign * claim.against:
         return Verdict.DIRECTION, f"the interval lies {where}; {off}"
     if farther <= sign * claim.against:
         return Verdict.NOT_REPRODUCED, f"no part of the interval lies {where}"
-    return Verdict.NOT_TESTABLE, f"the interval lies on both sides of {claim.against:g}"
+    return Verdict.NOT_TESTABLE, f"the interval lies on both sides of {edge}"
