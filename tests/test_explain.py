@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from conftest import ROOT
 from regrow.cli import main
 from regrow.config import load_params
 from regrow.errors import UserError
-from regrow.explain import Cell, explain, in_short
+from regrow.explain import Cell, explain, in_short, row_names
 from regrow.report.frames import Records, read
 from regrow.report.tables import record_tables
 from regrow.study import runs
@@ -94,6 +95,13 @@ def test_a_mean_of_every_table_is_that_of_its_seeds(records: Records) -> None:
             assert sum(map(float, map(str, cell.seeds.values()))) / 2 == pytest.approx(float(str(cell.value)))
             found.add(table.name)
     assert found >= {"growth", "transfer", "descendants", "family_cost", "fixed_set", "descendants_transfer"}
+
+
+def test_a_row_is_named_by_as_many_columns_as_it_takes() -> None:
+    rows = pd.DataFrame({"measure": ["a", "b"], "than": ["x", "x"], "arm": ["m", "m"], "n": [1, 1]})
+    assert row_names(rows) == ["arm", "measure"]
+    assert row_names(rows[:1]) == ["arm"]
+    assert row_names(rows.drop(columns="arm")) == ["measure"]
 
 
 @pytest.mark.parametrize(

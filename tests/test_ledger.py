@@ -66,7 +66,7 @@ def test_a_first_stage_of_sub_models(digits: Path, tmp_path: Path, counted: list
     halves = Recipe.model_validate(
         SHORT.model_dump() | {"duration": "6 steps", "sub_models": SubModels(share=0.5, layers=2)}
     )
-    assert run(train_config(model=LARGE, recipe=halves), digits, tmp_path) == 0
+    assert run(train_config(model=LARGE.model_copy(update={"num_classes": 1000}), recipe=halves), digits, tmp_path) == 0
     assert len(set(counted)) > 1
     assert ledger(tmp_path) == pytest.approx(sum(counted), rel=0.01)
 

@@ -37,20 +37,22 @@ def test_a_sound_study_is_checked_down_to_its_weights_and_data(
     monkeypatch.chdir(study)
     assert main(["verify", "params.yaml", "--results", RESULTS]) == 0
     printed = capsys.readouterr().out
-    assert "12 files have the recorded checksum\n" in printed
+    assert "14 files have the recorded checksum\n" in printed
     assert "1 of 1 sets" in printed
     assert "not checked" not in printed
     tables = list((study / RESULTS / "tables").iterdir())
-    expected = Verified(tables=len(tables), runs=12, parents=7, weights=12, sets=1, all_sets=1)
+    expected = Verified(tables=len(tables), other_tables=(), runs=14, parents=8, weights=14, sets=1, all_sets=1)
     assert check(study) == expected
 
 
 def test_a_clone_with_records_alone_says_what_was_not_checked(copy: Path) -> None:
     shutil.rmtree(copy / RESULTS / "weights")
     shutil.rmtree(copy / "results/data")
+    (copy / RESULTS / "tables/seconds.md").write_text("of another machine")
     found = check(copy)
+    assert "the bytes that the records give; not made again: seconds.md\n" in str(found)
     assert (found.weights, found.sets) == (0, 0)
-    assert "weights  0 of 12 files have the recorded checksum; 12 not here and not checked" in str(found)
+    assert "weights  0 of 14 files have the recorded checksum; 14 not here and not checked" in str(found)
     assert "data     0 of 1 sets are those that the runs read; 1 not here and not checked" in str(found)
 
 
@@ -135,7 +137,7 @@ def flip(path: Path) -> None:
     [
         (a_table, r"tables/growth\.md: line 6 is '\| Tango.*', but the records give '\| Mango.*; `regrow report`"),
         (no_table, r"tables/fixed_set\.tex: no such file; `regrow report`"),
-        (a_longer_table, r"tables/runs\.csv: has 14 lines, but the records give 13"),
+        (a_longer_table, r"tables/runs\.csv: has 16 lines, but the records give 15"),
         (a_number_in_a_record, r"tables/runs\.csv: line \d+ is 'target,mango_s0,.*'"),
         (a_curve, r"tables/(runs|growth)\.csv: line \d+ is"),
         (a_config, r"mango_s0/summary\.json: made with config\.recipe\.lr 0\.5, but the params file says 0\.003;"),

@@ -37,9 +37,10 @@ PARAMS = {
     },
     "learngene": {
         "teacher": {"model": {"name": "test_resnet"}, "recipe": RECIPE},
-        "model": VIT | {"class_token": False},
+        "model": VIT | {"class_token": False, "depth": 3},
         "auxiliaries": {"tleg": {"kind": "tleg", "recipe": RECIPE}},
         "depths": [3],
+        "transfer_depths": [3],
         "pretrain": RECIPE,
         "train": RECIPE,
         "arms": {

@@ -54,7 +54,7 @@ def explain(records: Records, table: str, row: str, column: str) -> Cell:
         UserError: no such table, row or column; the message lists those that there are.
     """
     found = _table(records, table)
-    names = [key for key in KEYS if key in found.data] or [str(found.data.columns[0])]
+    names = row_names(found.data)
     rows = {"/".join(str(line[name]) for name in names): line for line in found.data.to_dict("records")}
     line = rows[_one_of(rows, row, f"rows of {table} ({'/'.join(names)})")]
     columns = [str(name) for name in found.data.columns]
@@ -70,6 +70,16 @@ def explain(records: Records, table: str, row: str, column: str) -> Cell:
     keys = _measured(records.params, table, key, column, seeds)
     behind = _ancestry(runs(records.params), keys)
     return Cell(table=table, row=key, column=column, value=line[column], seeds=seeds, keys=keys, behind=behind)
+
+
+def row_names(data: pd.DataFrame) -> list[str]:
+    """The columns that name a row: those of `KEYS`, and from the left as many more as tell the rows apart."""
+    names = [key for key in KEYS if key in data]
+    for column in map(str, data.columns):
+        if names and not data.duplicated(names).any():
+            break
+        names += [column] if column not in names else []
+    return names
 
 
 def _table(records: Records, name: str) -> Table:

@@ -29,6 +29,8 @@ class Verified:
     """What was found to match: numbers of files and runs, and of how many."""
 
     tables: int
+    other_tables: tuple[str, ...]
+    """Files beside them that the records do not decide: of seconds, or made from weights."""
     runs: int
     parents: int
     """Runs that start from another's weights."""
@@ -38,9 +40,10 @@ class Verified:
 
     def __str__(self) -> str:
         weights = f"{self.weights} of {self.runs} files have the recorded checksum" + _absent(self.runs - self.weights)
+        others = f"; not made again: {', '.join(self.other_tables)}" if self.other_tables else ""
         sets = f"{self.sets} of {self.all_sets} sets are those that the runs read" + _absent(self.all_sets - self.sets)
         return (
-            f"tables   {self.tables} files have the bytes that the records give\n"
+            f"tables   {self.tables} files have the bytes that the records give{others}\n"
             f"records  {self.runs} runs have the configs of the params file\n"
             f"inputs   {self.parents} runs start from the weights that their parents' records name\n"
             f"weights  {weights}\n"
@@ -65,7 +68,8 @@ def verify(params: Params, results: Path, data: Path) -> Verified:
         _inputs(results, run, summaries, data_digest)
     weights = sum(_weights(results, key, summaries[key]["weights_sha256"]) for key in found)
     return Verified(
-        tables=tables,
+        tables=len(tables),
+        other_tables=tuple(sorted({path.name for path in (results / "tables").iterdir()} - set(tables))),
         runs=len(found),
         parents=sum(run.config.init is not None for run in found.values()),
         weights=weights,

@@ -55,8 +55,8 @@ def plan(params: Params, results: Path, data: Path, *, throughput: float | None,
             {
                 "table": _table(run, in_growth=key in alone),
                 "stage": run.stage,
-                "flops": planned.flops,
-                "evaluation_flops": planned.evaluation,
+                "flops": float(planned.flops),  # the sum of a large tier is no int64
+                "evaluation_flops": float(planned.evaluation),
                 "hours": (planned.flops + planned.evaluation) / speed / 3600,
                 "weight_bytes": BYTES * planned.parameters,
                 "spent_flops": made.flops if made else math.nan,

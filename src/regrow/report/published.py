@@ -20,8 +20,8 @@ def table_texts(records: Records) -> dict[str, str]:
     return texts
 
 
-def same_tables(records: Records, folder: Path) -> int:
-    """Make every table again and compare the bytes; returns the number of files.
+def same_tables(records: Records, folder: Path) -> list[str]:
+    """Make every table again and compare the bytes; returns the files' names.
 
     Raises:
         UserError: the first file that is missing or has other bytes, and its first line that differs.
@@ -33,7 +33,7 @@ def same_tables(records: Records, folder: Path) -> int:
             raise UserError(f"{path}: no such file; `regrow report` makes it from the records")
         if (got := path.read_bytes()) != text.encode():
             raise UserError(f"{path}: {_line(got.decode(), text)}; `regrow report` makes it again from the records")
-    return len(texts)
+    return list(texts)
 
 
 def _line(got: str, expected: str) -> str:
