@@ -3,6 +3,7 @@
     explain(params, Path("results/mini"), "growth", "mango", "flops_saved")
 
 A seed's value is the cell of the same table made from that seed's records alone, so a new table needs no code here.
+What a table makes of all seeds at once is then made of one: `conventions`' fixed level, that is.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def row_names(data: pd.DataFrame) -> list[str]:
     for column in map(str, data.columns):
         if names and not data.duplicated(names).any():
             break
-        names += [column] if column not in names else []
+        if len(data[[*names, column]].drop_duplicates()) > (len(data[names].drop_duplicates()) if names else 1):
+            names.append(column)
     return names
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 
@@ -23,7 +21,11 @@ def spent(records: Records, cost: str) -> pd.Series:
     whole = records.runs[["steps", "flops"]].astype(float)
     if cost in whole:
         return whole[cost]
-    found = {key: _counted(run.config, cost, whole.loc[key]) for key, run in runs(records.params).items()}
+    found = {
+        key: _counted(run.config, cost, whole.loc[key])
+        for key, run in runs(records.params).items()
+        if not isinstance(run.config, TeacherConfig)  # no arm is charged its teacher
+    }
     return pd.Series(found).reindex(whole.index)
 
 
@@ -42,8 +44,7 @@ def until(records: Records, cost: str, crossed: pd.DataFrame) -> pd.Series:
 
 def _counted(config: RunConfig, cost: str, at: pd.Series, steps: int | None = None) -> float:
     """Epochs, or FLOPs at 2 × forward, of a run that has spent `steps` and `flops`; `steps` is its whole training."""
-    if isinstance(config, TeacherConfig):
-        return math.nan  # no arm is charged its teacher
+    assert not isinstance(config, TeacherConfig)
     if isinstance(config, GrowConfig):
         if config.fit is None:
             return 0.0  # a closed form
