@@ -82,6 +82,11 @@ def test_the_learngenes_tables(records: Records) -> None:
     assert explain(records, "growth", "scratch", "test_accuracy").keys == ["target/scratch_s0", "target/scratch_s1"]
 
 
+def test_a_comparison_is_made_of_both_arms(records: Records) -> None:
+    cell = explain(records, "improvement", "mango/test_accuracy/stackbert", "probability")
+    assert cell.keys == [f"target/{arm}_s{seed}" for seed in (0, 1) for arm in ("stackbert", "mango")]
+
+
 def test_a_mean_of_every_table_is_that_of_its_seeds(records: Records) -> None:
     """So the runs of one seed are told from the others', in every table that there is."""
     found = set()

@@ -111,7 +111,7 @@ def _measured(params: Params, table: str, row: Mapping[str, str], column: str, s
         scratch = {descendant(learngene.scratch, depth) for depth in depths}
         arms = {descendant(row["arm"], depth) for depth in depths}
     else:
-        arms, scratch = {row["arm"]}, {params.scratch}
+        arms, scratch = {row[name] for name in ("arm", "than") if name in row}, {params.scratch}
     arms |= scratch if compared else set()
     sets = {row["data"]} if row.get("data", MEAN) != MEAN else set(params.transfer_data)
     stage, chosen = STAGES.get(table, "target"), set(seeds)
