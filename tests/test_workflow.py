@@ -115,8 +115,9 @@ def test_tables_come_from_the_records_alone(study: Path, tmp_path: Path) -> None
     for name in ("smoke/records", "arithmetic"):
         shutil.copytree(study / "results" / name, folder / "results" / name)
     snakemake(folder, "tables", "--cores", "1")
-    made = sorted(path for pattern in ("[tf]*/*", "claims.*") for path in (study / "results/smoke").glob(pattern))
-    assert len(made) > 15
+    found = sorted(path for pattern in ("[tf]*/*", "claims.*") for path in (study / "results/smoke").glob(pattern))
+    made = [path for path in found if path.stem != "layers"]  # drawn from weights
+    assert len(found) > len(made) > 15
     for path in made:
         assert sha256(path) == sha256(folder / path.relative_to(study)), path.name
 
