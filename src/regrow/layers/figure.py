@@ -60,7 +60,7 @@ def _scores(
     panels = list(part.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).flat)
     for axes in panels[len(kinds) :]:
         axes.remove()
-    for axes, kind in zip(panels, kinds, strict=False):
+    for axes, kind in zip(panels[: len(kinds)], kinds, strict=True):
         axes.set_title(kind, fontweight="normal", loc="center")
         axes.set_yticks([])
         axes.set_xticks([0, 1], ["first layer", "last"])

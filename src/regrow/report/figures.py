@@ -150,7 +150,7 @@ def transfer_accuracy(records: Records) -> Figure:
     panels = list(figure.subplots(lines, columns, sharey=True, squeeze=False).flat)
     for axes in panels[len(accuracies.columns) :]:
         axes.remove()
-    for axes, name in zip(panels, accuracies.columns, strict=False):
+    for axes, name in zip(panels[: len(accuracies.columns)], accuracies.columns, strict=True):
         axes.axvline(
             over_seeds(accuracies, NO_PRETRAINING, name).mean(), color=GREY, linewidth=0.8, linestyle=(0, (4, 2))
         )

@@ -93,7 +93,7 @@ def convergence(records: Records, learngene: Learngene) -> Figure:
     figure, panels = _under_a_legend(records, columns, 0.35 + 1.95 * lines, lines, ends=True)
     for axes in panels[len(records.depths) :]:
         axes.remove()
-    for axes, (depth, family) in zip(panels, sorted(records.depths.items()), strict=False):
+    for axes, (depth, family) in zip(panels[: len(records.depths)], sorted(records.depths.items()), strict=True):
         _converging(axes, family, curves[curves["arm"].isin(family.arms)])
         axes.set_title(f"Depth {depth}")
     for axes in panels[: len(records.depths) : columns]:
