@@ -6,6 +6,8 @@
 
 from snakemake.utils import min_version
 
+from regrow import warm
+
 min_version("9.27")
 
 
@@ -38,6 +40,12 @@ rule runs:
 rule data:
     input:
         ALL_DATA,
+
+
+# Jobs on this machine are forked from one process that has torch imported; elsewhere they start by themselves.
+onstart:
+    if workflow.local_exec:
+        warm.start()
 
 
 onsuccess:

@@ -46,4 +46,4 @@ rule train:
     shell:
         "regrow run {input.config} --data {params.data} {params.init}"
         " --weights {output.weights} --records {params.records} --work {params.work}"
-        " --threads {threads} 2>&1 | tee {log}"
+        " --threads {threads} 2>&1 | tee -i {log}"

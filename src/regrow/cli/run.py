@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 from pathlib import Path
 
 from regrow.cli.parsing import Commands, add_device
 from regrow.config import load_run
 from regrow.stages import MODULES
+from regrow.warm import run_there
 
 
 def add(commands: Commands) -> None:
@@ -25,6 +27,9 @@ def add(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    code = run_there(sys.argv[1:])
+    if code is not None:
+        raise SystemExit(code)
     config = load_run(arguments.config)
     from regrow.stages.outcome import Place
 
