@@ -17,12 +17,12 @@ from regrow.models.axes import decays
 from regrow.models.flops import forward_flops as vit_flops
 from regrow.models.flops import train_flops
 from regrow.models.timm_model import build_timm, expect
-from regrow.models.vit import build
+from regrow.models.vit import Tensors, build
 from regrow.stages.images import Images
 from regrow.stages.outcome import Place, train_and_measure
 from regrow.stages.teacher import forward_flops
 from regrow.train.checkpoint import load_tensors
-from regrow.train.counted import counted_flops
+from regrow.train.counted import map_flops
 from regrow.train.distill import distilled, soft_distillation
 from regrow.train.loop import Task
 from regrow.train.seeds import derive
@@ -49,18 +49,21 @@ def run(config: LearngeneConfig, place: Place) -> None:
     basis = {name: tensor.to(device) for name, tensor in start.items()}
     maps = auxiliary_maps(config.model, config.kind, basis)
     batch, taught_flops = config.recipe.batch_size, forward_flops(teacher, images.minival)
-    map_flops = 3 * counted_flops(lambda: expand(basis, maps))
+
+    def weights(trained: Tensors) -> Tensors:
+        return expand(trained, maps)
+
     task = Task(
         label=f"learngene {config.run}",
         model=build(config.model, drop_path=config.recipe.drop_path).to(device),
         trained=basis,
-        weights=lambda trained: expand(trained, maps),
+        weights=weights,
         decays=decays,
         train=images.train,
         minival=images.minival,
         recipe=config.recipe,
         seed=config.seed,
-        flops_per_step=batch * train_flops(config.model) + map_flops,
+        flops_per_step=batch * train_flops(config.model) + map_flops(weights, basis),
         loss=loss,
     )
     steps = config.recipe.steps(len(images.train))

@@ -17,7 +17,7 @@ from regrow.models.flops import train_flops
 from regrow.models.vit import Tensors
 from regrow.train.batches import ImageTensors
 from regrow.train.checkpoint import Checkpoint
-from regrow.train.counted import counted_flops
+from regrow.train.counted import map_flops
 from regrow.train.loop import History, Task, Trained, train
 from regrow.train.seeds import derive
 
@@ -52,14 +52,18 @@ def fit_operator(
     """
     generator = torch.Generator().manual_seed(derive(seed, "operator"))
     cores = cast(operator.cores(source, target, generator), basis)
-    flops_per_step = fit.recipe.batch_size * train_flops(target) + _map_flops(operator, cores, basis)
+
+    def weights(trained: Tensors) -> Tensors:
+        return expand(basis, operator.maps(trained))
+
+    flops_per_step = fit.recipe.batch_size * train_flops(target) + map_flops(weights, cores)
     candidates: list[tuple[float, Trained]] = []
     for lr in fit.lr_candidates:
         task = Task(
             label=f"{label} lr {lr:g}",
             model=model,
             trained=cores,
-            weights=lambda trained: expand(basis, operator.maps(trained)),
+            weights=weights,
             decays=lambda name: False,
             train=images,
             minival=minival,
@@ -70,7 +74,7 @@ def fit_operator(
         candidates.append((lr, train(task, checkpoint(lr))))
     lr, best = min(candidates, key=lambda pair: _final_loss(pair[1]))
     with torch.no_grad():
-        weights = expand(basis, operator.maps(best.tensors))
+        grown = weights(best.tensors)
     flops = best.history.metrics[-1]["flops"]
     summary = {
         "lr": lr,
@@ -80,20 +84,9 @@ def fit_operator(
         "selection_flops": sum(done.history.metrics[-1]["flops"] for _, done in candidates) - flops,
         "operator_parameters": sum(core.numel() for core in cores.values()),
     }
-    return Fitted(weights=weights, history=best.history, summary=summary)
+    return Fitted(weights=grown, history=best.history, summary=summary)
 
 
 def _final_loss(done: Trained) -> float:
     loss = done.history.metrics[-1]["minival_loss"]
     return loss if math.isfinite(loss) else math.inf
-
-
-def _map_flops(operator: Operator, cores: Tensors, basis: Tensors) -> int:
-    """FLOPs of the map's forward and backward, counted by torch on one pass."""
-    leaves = {name: core.detach().clone().requires_grad_() for name, core in cores.items()}
-
-    def forward_and_backward() -> None:
-        weights = expand(basis, operator.maps(leaves))
-        torch.stack([weight.sum() for weight in weights.values()]).sum().backward()
-
-    return counted_flops(forward_and_backward)
