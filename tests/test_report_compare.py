@@ -55,6 +55,15 @@ def test_a_row_that_one_side_lacks():
     assert [row[-1] for row in differences(old, new)] == ["not made", "not committed"]
 
 
+def test_a_table_that_one_side_lacks(results, capsys):
+    """A study with a learngene has tables that the committed one had not, and the other way round."""
+    tables = results / "tables"
+    (tables / "transfer.csv").unlink()
+    (tables / "descendants.csv").write_text("arm,depth,acc_mean\ntleg,4,50\ntleg,6,60\n")
+    compare(results, "HEAD")
+    assert "6 numbers: 3 identical, 1 not made, 2 not committed" in " ".join(capsys.readouterr().out.split())
+
+
 def test_errors_name_the_cure(results, tmp_path):
     with pytest.raises(UserError, match=r"growth\.csv: git has no such table at 'nope'.*--revision"):
         compare(results, "nope")

@@ -36,7 +36,7 @@ def compare(results: Path, revision: str) -> None:
     side lacks the row.
 
     Raises:
-        UserError: a table is not in git at that revision, or not on disk.
+        UserError: growth.csv or runs.csv is not in git at that revision, or not on disk.
     """
     console = Console(width=None if Console().is_terminal else 120)
     table = Table()
@@ -45,9 +45,11 @@ def compare(results: Path, revision: str) -> None:
     verdicts: Counter[str] = Counter()
     for name in COMPARED:
         path = results / "tables" / name
-        if name != COMPARED[0] and not path.exists() and not _in_git(path, revision):
+        made, committed = path.exists(), _in_git(path, revision)
+        if name != COMPARED[0] and not (made or committed):
             continue
-        old, new = _committed(path, revision), _made(path)
+        new = _made(path) if made or name == COMPARED[0] else _committed(path, revision).iloc[:0]
+        old = _committed(path, revision) if committed or name == COMPARED[0] else new.iloc[:0]
         for row, column, before, now, verdict in differences(old, new):
             verdicts[verdict] += 1
             table.add_row(row, column, before, now, f"[{STYLES.get(verdict, 'magenta')}]{verdict}[/]")
