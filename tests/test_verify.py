@@ -17,13 +17,15 @@ from regrow.config import load_params
 from regrow.errors import UserError
 from regrow.train.checkpoint import load_tensors, save_tensors
 from regrow.verify import Verified, verify
+from tiny_study import ARITHMETIC, CLAIMS
 
 RESULTS = "results/tiny"
+COMMAND = ["verify", "params.yaml", "--results", RESULTS, "--claims", str(CLAIMS), "--arithmetic", str(ARITHMETIC)]
 MANGO = f"{RESULTS}/records/target/mango_s0/summary.json"
 
 
 def check(root: Path) -> Verified:
-    return verify(load_params(root / "params.yaml"), root / RESULTS, root / "results/data")
+    return verify(load_params(root / "params.yaml"), root / RESULTS, root / "results/data", CLAIMS, ARITHMETIC)
 
 
 @pytest.fixture
@@ -35,22 +37,23 @@ def test_a_sound_study_is_checked_down_to_its_weights_and_data(
     study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(study)
-    assert main(["verify", "params.yaml", "--results", RESULTS]) == 0
+    assert main(COMMAND) == 0
     printed = capsys.readouterr().out
     assert "14 files have the recorded checksum\n" in printed
     assert "1 of 1 sets" in printed
     assert "not checked" not in printed
-    tables = list((study / RESULTS / "tables").iterdir())
-    expected = Verified(tables=len(tables), other_tables=(), runs=14, parents=8, weights=14, sets=1, all_sets=1)
+    texts = [*(study / RESULTS).glob("tables/*"), *(study / RESULTS).glob("*.*")]
+    expected = Verified(texts=len(texts), others=(), runs=14, parents=8, weights=14, sets=1, all_sets=1)
     assert check(study) == expected
 
 
 def test_a_clone_with_records_alone_says_what_was_not_checked(copy: Path) -> None:
     shutil.rmtree(copy / RESULTS / "weights")
     shutil.rmtree(copy / "results/data")
-    (copy / RESULTS / "tables/seconds.md").write_text("of another machine")
+    (copy / RESULTS / "tables/layers.csv").write_text("of the weights")
+    (copy / RESULTS / "figures").mkdir()
     found = check(copy)
-    assert "the bytes that the records give; not made again: seconds.md\n" in str(found)
+    assert "the bytes that the records give; not made again: figures, tables/layers.csv\n" in str(found)
     assert (found.weights, found.sets) == (0, 0)
     assert "weights  0 of 14 files have the recorded checksum; 14 not here and not checked" in str(found)
     assert "data     0 of 1 sets are those that the runs read; 1 not here and not checked" in str(found)
@@ -74,6 +77,25 @@ def no_table(root: Path) -> None:
 def a_longer_table(root: Path) -> None:
     path = root / RESULTS / "tables/runs.csv"
     path.write_text(path.read_text() + "one,more\n")
+
+
+def a_verdict(root: Path) -> None:
+    path = root / RESULTS / "claims.csv"
+    path.write_text(path.read_text().replace("not testable at this tier", "reproduced"))
+
+
+def a_sentence(root: Path) -> None:
+    path = root / RESULTS / "REPORT.md"
+    path.write_text(path.read_text().replace("The rule was fixed before the runs", "The rule was fixed"))
+
+
+def no_last_newline(root: Path) -> None:
+    path = root / RESULTS / "claims.md"
+    path.write_text(path.read_text().rstrip("\n"))
+
+
+def the_seconds(root: Path) -> None:
+    edit(root / RESULTS / "records/pretrain/small_s0/provenance.json", lambda made: made.update(seconds=1e9))
 
 
 def a_number_in_a_record(root: Path) -> None:
@@ -138,6 +160,10 @@ def flip(path: Path) -> None:
         (a_table, r"tables/growth\.md: line 6 is '\| Tango.*', but the records give '\| Mango.*; `regrow report`"),
         (no_table, r"tables/fixed_set\.tex: no such file; `regrow report`"),
         (a_longer_table, r"tables/runs\.csv: has 16 lines, but the records give 15"),
+        (a_verdict, r"tiny/claims\.csv: line 2 is '.*reproduced.*', but the records give '.*not testable"),
+        (a_sentence, r"tiny/REPORT\.md: line \d+ is .The rule was fixed\. Within"),
+        (no_last_newline, r"tiny/claims\.md: line \d+ is '.*', but the records give '.*\\n'"),
+        (the_seconds, r"tables/(runs|seconds)\.csv: line \d+ is 'pretrain,small_s0,.*1000000000"),
         (a_number_in_a_record, r"tables/runs\.csv: line \d+ is 'target,mango_s0,.*'"),
         (a_curve, r"tables/(runs|growth)\.csv: line \d+ is"),
         (a_config, r"mango_s0/summary\.json: made with config\.recipe\.lr 0\.5, but the params file says 0\.003;"),
@@ -170,5 +196,5 @@ def test_a_mismatch_is_exit_code_2(
 ) -> None:
     monkeypatch.chdir(copy)
     no_table(copy)
-    assert main(["verify", "params.yaml", "--results", RESULTS]) == 2
+    assert main(COMMAND) == 2
     assert "results/tiny/tables/fixed_set.tex: no such file" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A whole study of one seed and a dozen runs on digits, made as the DAG makes it, with its tables."""
+"""A whole study of one seed and a dozen runs on digits, made as the DAG makes it, with its report but no figures."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from pathlib import Path
 
 import yaml
 
+from conftest import ROOT
 from regrow.config import Params
+from regrow.report.claims import load_ledger
 from regrow.report.frames import read
-from regrow.report.published import table_texts
+from regrow.report.published import published_texts
 from regrow.stages import MODULES
 from regrow.stages.outcome import Place
 from regrow.study import runs
 
+CLAIMS, ARITHMETIC = ROOT / "params/claims.yaml", ROOT / "results/arithmetic/claims.csv"
 RECIPE = {"duration": "4 steps", "batch_size": 16, "lr": 3e-3, "evaluations": 2}
 VIT = {"embed_dim": 16, "depth": 2, "num_heads": 2, "patch_size": 4}
 PARAMS = {
@@ -67,6 +70,6 @@ def make_study(root: Path, digits: Path) -> None:
             work=root / "work",
         )
         importlib.import_module(MODULES[run.stage]).run(run.config, place)
-    (results / "tables").mkdir()
-    for name, text in table_texts(read(params, results)).items():
-        (results / "tables" / name).write_text(text)
+    for name, text in published_texts(read(params, results), load_ledger(CLAIMS, ARITHMETIC)).items():
+        (results / name).parent.mkdir(exist_ok=True)
+        (results / name).write_text(text)

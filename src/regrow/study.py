@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
 
 from regrow.config import (
     Arm,
@@ -58,6 +61,13 @@ class Run:
     def key(self) -> str:
         """`<stage>/<run>`."""
         return f"{self.stage}/{self.name}"
+
+    def made(self, summary: Mapping[str, Any]) -> bool:
+        """Whether a record's config says the same as this run's; a new option at its default does."""
+        try:
+            return type(self.config).model_validate(summary.get("config")) == self.config
+        except ValidationError:
+            return False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,8 +19,9 @@ from regrow.config import Params, RunConfig, digest
 from regrow.data.manifest import read_manifest
 from regrow.errors import UserError
 from regrow.records import read_json, sha256
+from regrow.report.claims import ARITHMETIC, CLAIMS, load_ledger
 from regrow.report.frames import read
-from regrow.report.published import same_tables
+from regrow.report.published import published_texts, same_texts
 from regrow.study import Run, data_refs, runs
 
 
@@ -28,9 +29,10 @@ from regrow.study import Run, data_refs, runs
 class Verified:
     """What was found to match: numbers of files and runs, and of how many."""
 
-    tables: int
-    other_tables: tuple[str, ...]
-    """Files beside them that the records do not decide: of seconds, or made from weights."""
+    texts: int
+    """Tables, claims and REPORT.md."""
+    others: tuple[str, ...]
+    """Files beside them that are not made again: figures, and what is made from weights."""
     runs: int
     parents: int
     """Runs that start from another's weights."""
@@ -40,10 +42,10 @@ class Verified:
 
     def __str__(self) -> str:
         weights = f"{self.weights} of {self.runs} files have the recorded checksum" + _absent(self.runs - self.weights)
-        others = f"; not made again: {', '.join(self.other_tables)}" if self.other_tables else ""
+        others = f"; not made again: {', '.join(self.others)}" if self.others else ""
         sets = f"{self.sets} of {self.all_sets} sets are those that the runs read" + _absent(self.all_sets - self.sets)
         return (
-            f"tables   {self.tables} files have the bytes that the records give{others}\n"
+            f"report   {self.texts} files have the bytes that the records give{others}\n"
             f"records  {self.runs} runs have the configs of the params file\n"
             f"inputs   {self.parents} runs start from the weights that their parents' records name\n"
             f"weights  {weights}\n"
@@ -51,15 +53,18 @@ class Verified:
         )
 
 
-def verify(params: Params, results: Path, data: Path) -> Verified:
+def verify(params: Params, results: Path, data: Path, claims: Path = CLAIMS, arithmetic: Path = ARITHMETIC) -> Verified:
     """Check what lies in `results` and in `data`, the folder of the packed sets.
+
+    `claims` and `arithmetic` are what the verdicts on the papers' claims are made of, beside the records.
 
     Raises:
         UserError: the first thing that does not match, its file and the cure.
     """
     found = runs(params)
     summaries = {key: _summary(results, run) for key, run in found.items()}
-    tables = same_tables(read(params, results), results / "tables")
+    texts = published_texts(read(params, results), load_ledger(claims, arithmetic))
+    same_texts(texts, results)
     digests = {folder: _manifest_digest(data / folder) for folder in data_refs(params)}
     read_by_runs: dict[str, str | None] = {}
     for key, run in found.items():
@@ -68,14 +73,20 @@ def verify(params: Params, results: Path, data: Path) -> Verified:
         _inputs(results, run, summaries, data_digest)
     weights = sum(_weights(results, key, summaries[key]["weights_sha256"]) for key in found)
     return Verified(
-        tables=len(tables),
-        other_tables=tuple(sorted({path.name for path in (results / "tables").iterdir()} - set(tables))),
+        texts=len(texts),
+        others=tuple(sorted(_published(results) - set(texts))),
         runs=len(found),
         parents=sum(run.config.init is not None for run in found.values()),
         weights=weights,
         sets=sum(_arrays(data / folder) for folder, known in digests.items() if known),
         all_sets=len(digests),
     )
+
+
+def _published(results: Path) -> set[str]:
+    """What is published of a tier, as paths below it; the figures are one name."""
+    found = [*results.glob("*.*"), *results.glob("tables/*"), *results.glob("figures")]
+    return {path.relative_to(results).as_posix() for path in found}
 
 
 def _summary(results: Path, run: Run) -> dict[str, Any]:

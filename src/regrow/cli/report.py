@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from regrow.cli.parsing import Commands
+from regrow.cli.parsing import Commands, add_claims
 from regrow.config import load_params
 
 
@@ -14,9 +14,7 @@ def add(commands: Commands) -> None:
     report = commands.add_parser("report", help="tables, figures and REPORT.md from the records alone")
     report.add_argument("params", type=Path)
     report.add_argument("--results", type=Path, required=True, metavar="FOLDER", help="results/<tier>")
-    ledger, arithmetic = Path("params/claims.yaml"), Path("results/arithmetic/claims.csv")
-    report.add_argument("--claims", type=Path, default=ledger, metavar="FILE", help="what the papers claim")
-    report.add_argument("--arithmetic", type=Path, default=arithmetic, metavar="FILE", help="made by `regrow count`")
+    add_claims(report)
     report.set_defaults(command=_report)
 
     readme = commands.add_parser("readme", help="put the first table and figure between the README's markers")

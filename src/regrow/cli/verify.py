@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from regrow.cli.parsing import Commands
+from regrow.cli.parsing import Commands, add_claims
 from regrow.config import load_params
 
 
@@ -15,11 +15,13 @@ def add(commands: Commands) -> None:
     verify.add_argument("params", type=Path)
     verify.add_argument("--results", type=Path, required=True, metavar="FOLDER", help="results/<tier>")
     verify.add_argument("--data", type=Path, default=Path("results/data"), metavar="FOLDER", help="the packed sets")
+    add_claims(verify)
     verify.set_defaults(command=_verify)
 
 
 def _verify(arguments: argparse.Namespace) -> None:
     from regrow.verify import verify
 
-    verified = verify(load_params(arguments.params), arguments.results, arguments.data)
+    params, results = load_params(arguments.params), arguments.results
+    verified = verify(params, results, arguments.data, arguments.claims, arguments.arithmetic)
     print(f"{arguments.results}: nothing disagrees with {arguments.params}\n{verified}")

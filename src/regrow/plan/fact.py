@@ -11,7 +11,6 @@ from typing import Any
 
 from regrow.errors import UserError
 from regrow.records import read_json
-from regrow.report.frames import made_with
 from regrow.study import Run
 
 ALL = "all"
@@ -32,7 +31,7 @@ def record(results: Path, run: Run) -> dict[str, Any] | None:
     if not path.exists():
         return None
     summary: dict[str, Any] = read_json(path)
-    return summary if made_with(run, summary) else None
+    return summary if run.made(summary) else None
 
 
 def spent(folder: Path) -> Spent:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import ValidationError
 
 from regrow.config import GrowConfig, Params
 from regrow.errors import UserError
@@ -69,7 +68,7 @@ def read(params: Params, results: Path) -> Records:
     if missing:
         raise _incomplete(f"of {len(expected)} runs have no complete records in {results / 'records'}", missing)
     summaries = {key: read_json(_folder(results, key) / "summary.json") for key in expected}
-    stale = [key for key, run in expected.items() if not made_with(run, summaries[key])]
+    stale = [key for key, run in expected.items() if not run.made(summaries[key])]
     if stale:
         raise _incomplete(f"of {len(expected)} runs have records of another config than the params file's", stale)
     rows, curves, machines = [], [], []
@@ -100,14 +99,6 @@ def _folder(results: Path, key: str) -> Path:
 def _incomplete(what: str, keys: list[str]) -> UserError:
     more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
     return UserError(f"{len(keys)} {what}: {', '.join(keys[:NAMED])}{more}; `snakemake` makes them")
-
-
-def made_with(run: Run, summary: Mapping[str, Any]) -> bool:
-    """Whether the record's config says the same as the params file; a new option at its default does."""
-    try:
-        return type(run.config).model_validate(summary.get("config")) == run.config
-    except ValidationError:
-        return False
 
 
 def _checked(path: Path, row: Any, run: Run, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,45 +1,62 @@
-"""The tables that are published against those that the records give."""
+"""Every text that the records decide: what is written, and what `regrow verify` makes again and compares."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 
 from regrow.errors import UserError
+from regrow.report.claims import claims_markdown, claims_table
+from regrow.report.claims.ledger import Ledger
+from regrow.report.conventions import seconds_conventions_table
 from regrow.report.frames import Records
+from regrow.report.prose import report_text
+from regrow.report.seconds import seconds_markdown, seconds_table
 from regrow.report.table import csv_text
 from regrow.report.tables import record_tables
 from regrow.report.tidy import tidy_runs
 
 
-def table_texts(records: Records) -> dict[str, str]:
-    """File name -> text, of every table but those of seconds, which belong to the machine."""
-    texts = {"runs.csv": csv_text(tidy_runs(records))}
-    for table in record_tables(records):
-        forms = {"csv": csv_text(table.data), "md": table.markdown(), "tex": table.latex()}
-        texts |= {f"{table.name}.{form}": text for form, text in forms.items()}
-    return texts
+def published_texts(records: Records, ledger: Ledger) -> dict[str, str]:
+    """Path below results/<tier> -> text, of tables, claims and REPORT.md.
+
+    The same results give the same bytes in all but `tables/seconds*`, which are of the machines in the records.
+    """
+    tables, settled, seconds = record_tables(records), claims_table(records, ledger), seconds_table(records)
+    made = {"runs.csv": csv_text(tidy_runs(records))}
+    for table in tables:
+        made |= table.texts()
+    made |= seconds.texts(("csv",)) | {"seconds.md": seconds_markdown(seconds)}
+    made |= seconds_conventions_table(records).texts(("csv", "md"))
+    return {f"tables/{name}": text for name, text in made.items()} | {
+        "claims.csv": csv_text(settled.data),
+        "claims.md": claims_markdown(settled),
+        "REPORT.md": report_text(records, {table.name: table for table in [*tables, settled]}),
+    }
 
 
-def same_tables(records: Records, folder: Path) -> list[str]:
-    """Make every table again and compare the bytes; returns the files' names.
+def same_texts(texts: Mapping[str, str], results: Path) -> None:
+    """Compare what lies in `results` with what the records give, byte for byte.
 
     Raises:
         UserError: the first file that is missing or has other bytes, and its first line that differs.
     """
-    texts = table_texts(records)
     for name, text in texts.items():
-        path = folder / name
+        path = results / name
         if not path.is_file():
             raise UserError(f"{path}: no such file; `regrow report` makes it from the records")
         if (got := path.read_bytes()) != text.encode():
-            raise UserError(f"{path}: {_line(got.decode(), text)}; `regrow report` makes it again from the records")
-    return list(texts)
+            line = _line(got.decode(errors="replace"), text)
+            raise UserError(f"{path}: {line}; `regrow report` makes it again from the records")
 
 
 def _line(got: str, expected: str) -> str:
-    """The first line in which a table is not what it should be."""
-    lines, wanted = got.splitlines(), expected.splitlines()
-    number = next((n for n, pair in enumerate(zip(lines, wanted, strict=False)) if pair[0] != pair[1]), None)
-    if number is None:
+    """The first line in which a text is not what it should be."""
+    lines, wanted = got.splitlines(keepends=True), expected.splitlines(keepends=True)
+    number, (ours, theirs) = next(
+        (number, pair) for number, pair in enumerate(zip_longest(lines, wanted), start=1) if pair[0] != pair[1]
+    )
+    if ours is None or theirs is None:
         return f"has {len(lines)} lines, but the records give {len(wanted)}"
-    return f"line {number + 1} is {lines[number]!r}, but the records give {wanted[number]!r}"
+    return f"line {number} is {ours!r}, but the records give {theirs!r}"

@@ -36,6 +36,7 @@ LATEX = {
 }
 WIDE = 10
 """From this many columns on, LaTeX sets a table in a smaller size."""
+FORMS = ("csv", "md", "tex")
 NUMERIC = re.compile(r"[−∞0-9]|undefined|miss|–")
 
 
@@ -93,13 +94,17 @@ class Table:
         """A column is right-aligned where every cell begins like a number."""
         return [all(NUMERIC.match(str(cell)) for cell in self.shown[column]) for column in self.shown.columns]
 
-    def write(self, folder: Path, forms: tuple[str, ...] = ("csv", "md", "tex")) -> list[Path]:
+    def texts(self, forms: tuple[str, ...] = FORMS) -> dict[str, str]:
+        """`<name>.<form>` -> the table in that form."""
+        made = {"csv": lambda: csv_text(self.data), "md": self.markdown, "tex": self.latex}
+        return {f"{self.name}.{form}": made[form]() for form in forms}
+
+    def write(self, folder: Path, forms: tuple[str, ...] = FORMS) -> list[Path]:
         """Write `<folder>/<name>.<form>` for every form."""
-        text = {"csv": csv_text(self.data), "md": self.markdown(), "tex": self.latex()}
-        paths = [folder / f"{self.name}.{form}" for form in forms]
-        for path, form in zip(paths, forms, strict=True):
-            write_bytes(path, text[form].encode())
-        return paths
+        texts = {folder / name: text for name, text in self.texts(forms).items()}
+        for path, text in texts.items():
+            write_bytes(path, text.encode())
+        return list(texts)
 
 
 def csv_text(data: pd.DataFrame) -> str:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from regrow.config import Params
 from regrow.records import write_bytes
 from regrow.report import figures
-from regrow.report.claims import ARITHMETIC, CLAIMS, claims_markdown, claims_table, load_ledger
-from regrow.report.conventions import CONVENTIONS, conventions_figure, seconds_conventions_table
-from regrow.report.frames import read
+from regrow.report.claims import ARITHMETIC, CLAIMS, load_ledger
+from regrow.report.conventions import CONVENTIONS, conventions_figure
+from regrow.report.frames import Records, read
 from regrow.report.learngene import learngene_figures
-from regrow.report.prose import report_text
-from regrow.report.seconds import seconds_markdown, seconds_table
+from regrow.report.published import published_texts
 from regrow.report.style import save, styled
-from regrow.report.table import csv_text
-from regrow.report.tables import record_tables
-from regrow.report.tidy import tidy_runs
 
 
 def write_report(params: Params, results: Path, claims: Path = CLAIMS, arithmetic: Path = ARITHMETIC) -> None:
@@ -28,37 +27,25 @@ def write_report(params: Params, results: Path, claims: Path = CLAIMS, arithmeti
     Raises:
         UserError: a run of the tier has no records, or the ledger of claims is not right.
     """
-    ledger = load_ledger(claims, arithmetic)
-    records = read(params, results)
-    tables = record_tables(records)
-    drawn = {figures.ACCURACY: figures.accuracy_vs_flops, figures.SAVED: figures.compute_saved}
-    drawn[CONVENTIONS] = conventions_figure
-    if params.transfer_data:
-        drawn[figures.TRANSFER] = figures.transfer_accuracy
-    if params.learngene:
-        drawn |= learngene_figures(params.learngene)
-
-    written: list[Path] = []
-    for table in tables:
-        written += table.write(results / "tables")
-    settled, seconds = claims_table(records, ledger), seconds_table(records)
-    written += settled.write(results, forms=("csv",))
-    written += seconds.write(results / "tables", forms=("csv",))
-    written += seconds_conventions_table(records).write(results / "tables", forms=("csv", "md"))
-    texts = {
-        "tables/runs.csv": csv_text(tidy_runs(records)),
-        "tables/seconds.md": seconds_markdown(seconds),
-        "claims.md": claims_markdown(settled),
-        "REPORT.md": report_text(records, {table.name: table for table in [*tables, settled]}),
-    }
-    for name, text in texts.items():
-        write_bytes(results / name, text.encode())
+    ledger, records = load_ledger(claims, arithmetic), read(params, results)
+    written = []
+    for name, text in published_texts(records, ledger).items():
         written.append(results / name)
+        write_bytes(written[-1], text.encode())
     with styled():
-        for name, draw in drawn.items():
+        for name, draw in drawn(params).items():
             written += save(draw(records), results / "figures", name)
     for line in listing(results, written):
         print(line)
+
+
+def drawn(params: Params) -> dict[str, Callable[[Records], Figure]]:
+    """Every figure of a tier, by name."""
+    found = {figures.ACCURACY: figures.accuracy_vs_flops, figures.SAVED: figures.compute_saved}
+    found[CONVENTIONS] = conventions_figure
+    if params.transfer_data:
+        found[figures.TRANSFER] = figures.transfer_accuracy
+    return found | (learngene_figures(params.learngene) if params.learngene else {})
 
 
 def listing(results: Path, written: list[Path]) -> list[str]:
