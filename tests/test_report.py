@@ -18,14 +18,12 @@ import pytest
 from regrow.config import GrowConfig, Params
 from regrow.errors import UserError
 from regrow.report import update_readme, write_report
-from regrow.report.claims import ARITHMETIC, CLAIMS, claims_table, load_ledger
-from regrow.report.conventions import conventions_table
+from regrow.report.claims import ARITHMETIC, CLAIMS, load_ledger
 from regrow.report.figures import accuracy_vs_flops, compute_saved
-from regrow.report.frames import Records, read
+from regrow.report.frames import read
 from regrow.report.growth import growth_table
-from regrow.report.improvement import improvement_table
 from regrow.report.operators import operators_table
-from regrow.report.prose import report_text
+from regrow.report.published import published_texts
 from regrow.report.saving import savings
 from regrow.report.seconds import seconds_table
 from regrow.report.style import styled
@@ -62,9 +60,10 @@ PARAMS = Params.model_validate(
         "rule": {"smooth": 1},
     }
 )
+FORMS = ("csv", "md")
 FIGURES = ("accuracy_vs_flops", "compute_saved", "conventions", "transfer_accuracy")
-TABLES = ("growth", "operators", "transfer", "improvement", "conventions")
-SECONDS = [f"tables/{name}.{form}" for name in ("seconds", "seconds_conventions") for form in ("csv", "md")]
+TABLES = ("growth", "operators", "transfer", "improvement", "conventions", "plan")
+SECONDS = [f"tables/{name}.{form}" for name in ("seconds", "seconds_conventions", "seconds_plan") for form in FORMS]
 """What belongs to the machine."""
 FILES = [
     "REPORT.md",
@@ -127,11 +126,9 @@ def write_records(
         (folder / "provenance.json").write_text(json.dumps(made))
 
 
-def text_of(records: Records) -> str:
+def text_of(results: Path) -> str:
     """REPORT.md's text."""
-    tables = [growth_table, operators_table, transfer_table, improvement_table, conventions_table]
-    made = [table(records) for table in tables] + [claims_table(records, load_ledger(CLAIMS, ARITHMETIC))]
-    return report_text(records, {table.name: table for table in made})
+    return published_texts(read(PARAMS, results), results, load_ledger(CLAIMS, ARITHMETIC))["REPORT.md"]
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +200,7 @@ def test_a_miss_is_shown_in_every_account(tmp_path):
     runs_csv = tidy_runs(records).set_index(["stage", "run"])
     assert runs_csv.loc[("target", "mango_s1"), "crossing_flops"] == math.inf
     assert runs_csv.loc[("target", "mango_s0"), "crossing_flops"] == 150_000
-    text = text_of(records)
+    text = text_of(tmp_path)
     assert "- Mango & co_1 misses the target: 1 of 2 seeds reached it." in text
     with styled():
         labels = [text.get_text() for text in accuracy_vs_flops(records).legends[0].get_texts()]
@@ -219,7 +216,7 @@ def test_nothing_learned_is_undefined_and_drawn(tmp_path):
     assert savings(records, records.growth)["flops_saved"].isna().all()
     table = growth_table(records)
     assert table.shown["FLOPs\nsaved"].tolist() == ["undefined"] * 3
-    assert "scratch learned nothing: seed 0, 1" in text_of(records)
+    assert "scratch learned nothing: seed 0, 1" in text_of(tmp_path)
     with styled():
         accuracy_vs_flops(records).draw_without_rendering()
         compute_saved(records).draw_without_rendering()
@@ -227,7 +224,7 @@ def test_nothing_learned_is_undefined_and_drawn(tmp_path):
 
 def test_losses_are_named(tmp_path):
     write_records(PARAMS, tmp_path, {"stackbert": [10, 30, 60, 70, 80]})
-    text = text_of(read(PARAMS, tmp_path))
+    text = text_of(tmp_path)
     assert "- More compute than Scratch, with fit and source: StackBERT (−25.0 %)." in text
     assert "- The 95 % interval of the FLOPs saved holds 0: StackBERT." in text
     assert "- On few, lower than the target without pretraining: StackBERT." in text
@@ -252,7 +249,7 @@ def test_operators_and_a_fit_that_made_it_worse(tmp_path):
     assert table.data["arm"].unique().tolist() == ["mango"]
     cells = ["0.01", "0.001, 0.01", "30.0 → 29.0", "2.00e+04", "4.00e+04", "worse loss and accuracy"]
     assert table.shown.iloc[1].tolist() == ["Mango & co_1", "1", *cells]
-    text = text_of(records)
+    text = text_of(tmp_path)
     assert "- The fit of Mango & co_1, seed 1, ended with a worse minival loss and accuracy." in text
 
 

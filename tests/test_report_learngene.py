@@ -96,7 +96,7 @@ def write_records(folder: Path) -> None:
         if isinstance(run.config, LearngeneConfig):
             summary |= {"flops": DISTILLED, "teacher_flops": TAUGHT, "parameters": OUTSIDE + 2 * PER_LAYER}
         elif isinstance(run.config, TeacherConfig):
-            summary |= {"flops": TEACHER}
+            summary |= {"flops": TEACHER, "forward_flops_per_image": 1}
         elif ours:
             model = run.config.target if isinstance(run.config, GrowConfig) else run.config.model
             summary |= {"parameters": OUTSIDE + model.depth * PER_LAYER}

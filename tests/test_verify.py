@@ -43,7 +43,7 @@ def test_a_sound_study_is_checked_down_to_its_weights_and_data(
     assert "1 of 1 sets" in printed
     assert "not checked" not in printed
     texts = [*(study / RESULTS).glob("tables/*"), *(study / RESULTS).glob("*.*")]
-    expected = Verified(texts=len(texts), others=(), runs=14, parents=8, weights=14, sets=1, all_sets=1)
+    expected = Verified(texts=len(texts), others=(), runs=14, strays=0, parents=8, weights=14, sets=1, all_sets=1)
     assert check(study) == expected
 
 
@@ -52,7 +52,9 @@ def test_a_clone_with_records_alone_says_what_was_not_checked(copy: Path) -> Non
     shutil.rmtree(copy / "results/data")
     (copy / RESULTS / "tables/layers.csv").write_text("of the weights")
     (copy / RESULTS / "figures").mkdir()
+    shutil.copytree(copy / RESULTS / "records/target/mango_s0", copy / RESULTS / "records/target/mango_s7")
     found = check(copy)
+    assert "records  14 runs have the configs of the params file; 1 others are of no run of it\n" in str(found)
     assert "the bytes that the records give; not made again: figures, tables/layers.csv\n" in str(found)
     assert (found.weights, found.sets) == (0, 0)
     assert "weights  0 of 14 files have the recorded checksum; 14 not here and not checked" in str(found)

@@ -70,6 +70,6 @@ def make_study(root: Path, digits: Path) -> None:
             work=root / "work",
         )
         importlib.import_module(MODULES[run.stage]).run(run.config, place)
-    for name, text in published_texts(read(params, results), load_ledger(CLAIMS, ARITHMETIC)).items():
+    for name, text in published_texts(read(params, results), results, load_ledger(CLAIMS, ARITHMETIC)).items():
         (results / name).parent.mkdir(exist_ok=True)
         (results / name).write_text(text)

@@ -34,6 +34,8 @@ class Verified:
     others: tuple[str, ...]
     """Files beside them that are not made again: figures, and what is made from weights."""
     runs: int
+    strays: int
+    """Records of no run of the params file; they are in no table."""
     parents: int
     """Runs that start from another's weights."""
     weights: int
@@ -43,10 +45,11 @@ class Verified:
     def __str__(self) -> str:
         weights = f"{self.weights} of {self.runs} files have the recorded checksum" + _absent(self.runs - self.weights)
         others = f"; not made again: {', '.join(self.others)}" if self.others else ""
+        strays = f"; {self.strays} others are of no run of it" if self.strays else ""
         sets = f"{self.sets} of {self.all_sets} sets are those that the runs read" + _absent(self.all_sets - self.sets)
         return (
             f"report   {self.texts} files have the bytes that the records give{others}\n"
-            f"records  {self.runs} runs have the configs of the params file\n"
+            f"records  {self.runs} runs have the configs of the params file{strays}\n"
             f"inputs   {self.parents} runs start from the weights that their parents' records name\n"
             f"weights  {weights}\n"
             f"data     {sets}"
@@ -63,7 +66,7 @@ def verify(params: Params, results: Path, data: Path, claims: Path = CLAIMS, ari
     """
     found = runs(params)
     summaries = {key: _summary(results, run) for key, run in found.items()}
-    texts = published_texts(read(params, results), load_ledger(claims, arithmetic))
+    texts = published_texts(read(params, results), results, load_ledger(claims, arithmetic))
     same_texts(texts, results)
     digests = {folder: _manifest_digest(data / folder) for folder in data_refs(params)}
     read_by_runs: dict[str, str | None] = {}
@@ -76,6 +79,7 @@ def verify(params: Params, results: Path, data: Path, claims: Path = CLAIMS, ari
         texts=len(texts),
         others=tuple(sorted(_published(results) - set(texts))),
         runs=len(found),
+        strays=len({_record(results, key) for key in found} ^ set(results.glob("records/*/*/summary.json"))),
         parents=sum(run.config.init is not None for run in found.values()),
         weights=weights,
         sets=sum(_arrays(data / folder) for folder, known in digests.items() if known),

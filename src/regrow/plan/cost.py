@@ -71,9 +71,9 @@ def cost(config: RunConfig, images: dict[Split, int], teacher: Size | None) -> C
     return Cost(flops=flops, evaluation=evaluations, parameters=vit_parameters(stored))
 
 
-def images_of(data: DataRef, folder: Path) -> dict[Split, int]:
+def images_of(data: DataRef, folder: Path | None) -> dict[Split, int]:
     """The images of every split: the packed set's where it is in `folder`, else those that the registry expects."""
-    if (folder / data.folder / "manifest.json").exists():
+    if folder and (folder / data.folder / "manifest.json").exists():
         counts = dict(read_manifest(folder / data.folder).counts)
     else:
         known = find_set(data.name)

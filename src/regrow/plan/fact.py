@@ -45,20 +45,21 @@ def spent(folder: Path) -> Spent:
     return Spent(flops=flops + others + summary.get("teacher_flops", 0), seconds=seconds * fits)
 
 
-def speeds(results: Iterable[Path]) -> dict[str, float]:
-    """FLOPs a second by stage, and of `all`, over every record of some results folders."""
+def speeds(records: Iterable[Path]) -> dict[str, float]:
+    """FLOPs a second by stage, and of `all`, over some folders records/<stage>/<run>."""
     flops: Counter[str] = Counter()
     seconds: dict[str, float] = {}
-    for path in sorted(path for folder in results for path in folder.glob("records/*/*/summary.json")):
-        one = spent(path.parent)
-        for stage in (path.parts[-3], ALL):
+    for folder in sorted(records):
+        one = spent(folder)
+        for stage in (folder.parent.name, ALL):
             flops[stage] += one.flops
             seconds[stage] = seconds.get(stage, 0.0) + one.seconds
     return {stage: flops[stage] / seconds[stage] for stage in flops if flops[stage] and seconds[stage]}
 
 
-def given_speeds(throughput: float | None, devices: list[Path], own: Path) -> dict[str, float]:
-    """The throughput that was asked for, in FLOPs a second; else what other records measured, else this tier's own.
+def given_speeds(throughput: float | None, devices: list[Path], own: list[Path]) -> dict[str, float]:
+    """The throughput that was asked for, in FLOPs a second; else what the records in `devices`, folders of results,
+    measured; else those of this tier's runs, `own`.
 
     Empty where nothing is known.
 
@@ -69,6 +70,7 @@ def given_speeds(throughput: float | None, devices: list[Path], own: Path) -> di
         if not 0 < throughput < math.inf:
             raise UserError(f"--throughput: expected TFLOPS above 0, got {throughput / 1e12:g}")
         return {ALL: throughput}
-    if empty := [folder for folder in devices if not speeds([folder])]:
+    measured = {folder: [path.parent for path in folder.glob("records/*/*/summary.json")] for folder in devices}
+    if empty := [folder for folder, records in measured.items() if not speeds(records)]:
         raise UserError(f"{empty[0]}: no records of any training in it; name a results/<tier>, or give --throughput")
-    return speeds(devices or [own])
+    return speeds([record for records in measured.values() for record in records] or own)

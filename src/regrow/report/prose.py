@@ -12,6 +12,7 @@ from regrow.report.figures import ACCURACY, SAVED, TRANSFER, alt_text, image
 from regrow.report.frames import Records, over_seeds
 from regrow.report.learngene.prose import learngene_parts
 from regrow.report.negatives import ACCOUNT_WORDS, negatives
+from regrow.report.plan import WORDS
 from regrow.report.saving import ACCOUNTS, savings
 from regrow.report.table import Table, imagenet, setting
 from regrow.report.transfer import MEAN, transfer_accuracies, transfer_rows
@@ -45,6 +46,7 @@ def report_text(records: Records, tables: dict[str, Table]) -> str:
         parts += ["## Learngenes", *learngene_parts(records, records.params.learngene, tables)]
     parts += ["## Claims", claims_words(tables["claims"]), tables["claims"].markdown()]
     parts += ["## What did not work", "\n".join(f"- {line}" for line in bad) or "Nothing to name."]
+    parts += ["## Plan and fact", WORDS, tables["plan"].markdown()]
     parts += ["## Limits", _limits(records.params), "## Provenance", _provenance(records)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 

@@ -11,6 +11,7 @@ from regrow.report.claims import claims_markdown, claims_table
 from regrow.report.claims.ledger import Ledger
 from regrow.report.conventions import seconds_conventions_table
 from regrow.report.frames import Records
+from regrow.report.plan import plan_tables
 from regrow.report.prose import report_text
 from regrow.report.seconds import seconds_markdown, seconds_table
 from regrow.report.table import csv_text
@@ -18,21 +19,22 @@ from regrow.report.tables import record_tables
 from regrow.report.tidy import tidy_runs
 
 
-def published_texts(records: Records, ledger: Ledger) -> dict[str, str]:
-    """Path below results/<tier> -> text, of tables, claims and REPORT.md.
+def published_texts(records: Records, results: Path, ledger: Ledger) -> dict[str, str]:
+    """Path below `results`, where the records are, -> text: of tables, claims and REPORT.md.
 
     The same results give the same bytes in all but `tables/seconds*`, which are of the machines in the records.
     """
     tables, settled, seconds = record_tables(records), claims_table(records, ledger), seconds_table(records)
     made = {"runs.csv": csv_text(tidy_runs(records))}
-    for table in tables:
+    planned, planned_seconds = plan_tables(records, results)
+    for table in [*tables, planned]:
         made |= table.texts()
     made |= seconds.texts(("csv",)) | {"seconds.md": seconds_markdown(seconds)}
-    made |= seconds_conventions_table(records).texts(("csv", "md"))
+    made |= seconds_conventions_table(records).texts(("csv", "md")) | planned_seconds.texts(("csv", "md"))
     return {f"tables/{name}": text for name, text in made.items()} | {
         "claims.csv": csv_text(settled.data),
         "claims.md": claims_markdown(settled),
-        "REPORT.md": report_text(records, {table.name: table for table in [*tables, settled]}),
+        "REPORT.md": report_text(records, {table.name: table for table in [*tables, planned, settled]}),
     }
 
 

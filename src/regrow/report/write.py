@@ -29,7 +29,7 @@ def write_report(params: Params, results: Path, claims: Path = CLAIMS, arithmeti
     """
     ledger, records = load_ledger(claims, arithmetic), read(params, results)
     written = []
-    for name, text in published_texts(records, ledger).items():
+    for name, text in published_texts(records, results, ledger).items():
         written.append(results / name)
         write_bytes(written[-1], text.encode())
     with styled():
