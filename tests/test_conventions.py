@@ -243,5 +243,5 @@ def test_improvement_table(tmp_path):
     assert rows["flops_saved", "stackbert", "scratch"] == 1
     assert (rows + rows.rename_axis(["measure", "than", "arm"]).reorder_levels([0, 2, 1]) == 1).all()
     assert table.shown.iloc[3].tolist() == ["FLOPs saved", "Scratch", "–", "0.00", "0.50"]
-    assert "the 4 pairs of seeds" in table.caption
+    assert "Of 4 pairs, a tie" in table.caption
     assert "with probability 0.33" in table.caption

@@ -72,6 +72,7 @@ FILES = [
     *(f"figures/{name}.{form}" for name in FIGURES for form in ("pdf", "png", "svg")),
     *(f"tables/{name}.{form}" for name in TABLES for form in ("csv", "md", "tex")),
     "tables/runs.csv",
+    "tables/curves.csv",
     *SECONDS,
 ]  # fmt: skip
 STEP_FLOPS = 1000

@@ -21,6 +21,7 @@ from regrow.report.learngene import learngene_tables
 from regrow.report.learngene.cost import family_cost_table, stored
 from regrow.report.learngene.descendants import descendants_table
 from regrow.report.learngene.figures import accuracy_by_depth, convergence
+from regrow.report.learngene.improvement import descendants_improvement_table
 from regrow.report.learngene.negatives import descendants_negatives
 from regrow.report.learngene.storage import fixed_set_table, storage_table
 from regrow.report.learngene.transfer import descendants_transfer_table
@@ -75,7 +76,7 @@ CURVES = {"scratch": [10, 40, 70], "tleg": [50, 60, 80], "pre-fin": [80, 90, 95]
 study's 80: TLEG is there half of the way through the second half, so it saves 25 %; Pre-Fin is there at once,
 truncation never."""
 TEST = {"scratch": 60.0, "scratch-long": 75.0, "tleg": 70.0, "pre-fin": 72.0, "truncate": 50.0, "mimetic": 60.0}
-TABLES = ["descendants", "family_cost", "storage", "fixed_set", "descendants_transfer"]
+TABLES = ["descendants", "descendants_improvement", "family_cost", "storage", "fixed_set", "descendants_transfer"]
 FIGURES = ["accuracy_by_depth", "descendants_convergence"]
 
 
@@ -85,9 +86,9 @@ def family(run: Run) -> tuple[str, int | None]:
     return (arm, int(depth)) if arm and depth.isdigit() else (run.arm, None)
 
 
-def write_records(folder: Path) -> None:
+def write_records(folder: Path, curves: dict[str, list[float]] | None = None) -> None:
     """Records of every run: the growth study's as in test_report, and over them the learngene's."""
-    write_growth(PARAMS, folder)
+    write_growth(PARAMS, folder, curves)
     for key, run in runs(PARAMS).items():
         arm, depth = family(run)
         ours = depth is not None or run.stage in ("teacher", "learngene") or run.arm == "ancestor"
@@ -144,6 +145,25 @@ def test_descendants_by_hand(records):
     assert data["minival_at_start_mean"].xs(2, level="depth")["pre-fin"] == 80
     assert table.shown["Depth"].tolist() == ["2", *[""] * 5, "4", *[""] * 5]
     assert table.shown["FLOPs\nsaved"][4] == "miss (0 of 2)"
+
+
+def test_the_probability_of_improvement_over_scratch_by_hand(records):
+    """Tests end at scratch's 60 + depth + seed, 10 points more and 10 less; mimetic ends like scratch, a tie in two of
+    the four pairs of seeds and one better of the others. Scratch saves nothing; a miss less than that."""
+    table = descendants_improvement_table(records, LEARNGENE)
+    found = table.data.set_index(["measure", "arm", "depth"])["probability"]
+    assert found["test_accuracy"].xs(4, level="depth").to_dict() == {
+        "scratch-long": 1,
+        "tleg": 1,
+        "pre-fin": 1,
+        "truncate": 0,
+        "mimetic": 0.5,
+    }
+    saved = found["flops_saved"].xs(2, level="depth")
+    assert saved[["tleg", "truncate", "mimetic"]].tolist() == [1, 0, 0.5]
+    assert set(table.data["than"]) == {"scratch"}
+    assert table.shown.columns.tolist() == ["Better in", "Arm", "Depth 2", "Depth 4"]
+    assert "Of 4 pairs" in table.caption
 
 
 def test_a_familys_cost_counts_everything_once(records):

@@ -24,6 +24,8 @@ from regrow.study import Run, descendant, runs
 
 KEYS = ("arm", "depth", "seed", "data")
 """The columns that name a row, in the tables' own order."""
+NAMED = ("arm", "than")
+"""The columns that hold an arm."""
 STAGES = {"transfer": "transfer", "descendants_transfer": "transfer", "operators": "grow"}
 """The stage whose runs a table measures; `target` for the others."""
 EVERY_DEPTH = ("family_cost", "storage")
@@ -109,9 +111,9 @@ def _measured(params: Params, table: str, row: Mapping[str, str], column: str, s
     if learngene is not None and ours:
         depths = learngene.depths if row.get("depth", MEAN) == MEAN else (int(row["depth"]),)
         scratch = {descendant(learngene.scratch, depth) for depth in depths}
-        arms = {descendant(row["arm"], depth) for depth in depths}
+        arms = {descendant(row[name], depth) for depth in depths for name in NAMED if name in row}
     else:
-        arms, scratch = {row[name] for name in ("arm", "than") if name in row}, {params.scratch}
+        arms, scratch = {row[name] for name in NAMED if name in row}, {params.scratch}
     arms |= scratch if compared else set()
     sets = {row["data"]} if row.get("data", MEAN) != MEAN else set(params.transfer_data)
     stage, chosen = STAGES.get(table, "target"), set(seeds)

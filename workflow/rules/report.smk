@@ -3,7 +3,7 @@
 TABLES = ["growth", "transfer", "operators", "improvement", "conventions", "runs", "seconds", "seconds_conventions"]
 FIGURES = ["accuracy_vs_flops", "compute_saved", "conventions", "transfer_accuracy"]
 if STUDY.learngene:
-    TABLES += ["descendants", "family_cost", "storage", "fixed_set"]
+    TABLES += ["descendants", "descendants_improvement", "family_cost", "storage", "fixed_set"]
     FIGURES += ["accuracy_by_depth", "descendants_convergence"]
     if STUDY.learngene.transfer_depths and STUDY.transfer_data:
         TABLES.append("descendants_transfer")

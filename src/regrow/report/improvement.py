@@ -55,10 +55,16 @@ def chance(n: int) -> float:
 
 
 def _caption(records: Records) -> str:
+    return (
+        "Probability of improvement: the share of the pairs of seeds in which the row's arm is better than the "
+        f"column's. {pairs_words(records)} {setting(records.params)}"
+    )
+
+
+def pairs_words(records: Records) -> str:
+    """For a caption: how the pairs are counted, and what they can tell."""
     n = len(records.params.seeds)
     return (
-        f"Probability of improvement: the share of the {n * n} pairs of seeds in which the row's arm is better than "
-        f"the column's, a tie for one half (Mann and Whitney's U over the pairs). With {n} a side it moves in steps "
-        f"of 1/{n * n}, and arms that do not differ are parted in all pairs with probability {number(chance(n), 2)}. "
-        f"A miss ranks last. {setting(records.params)}"
+        f"Of {n * n} pairs, a tie for one half (Mann and Whitney's U): it moves in steps of 1/{n * n}, and arms that "
+        f"do not differ are parted in all pairs with probability {number(chance(n), 2)}. A miss ranks last."
     )

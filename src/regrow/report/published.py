@@ -16,7 +16,7 @@ from regrow.report.prose import report_text
 from regrow.report.seconds import seconds_markdown, seconds_table
 from regrow.report.table import csv_text
 from regrow.report.tables import record_tables
-from regrow.report.tidy import tidy_runs
+from regrow.report.tidy import tidy_texts
 
 
 def published_texts(records: Records, results: Path, ledger: Ledger) -> dict[str, str]:
@@ -25,7 +25,7 @@ def published_texts(records: Records, results: Path, ledger: Ledger) -> dict[str
     The same results give the same bytes in all but `tables/seconds*`, which are of the machines in the records.
     """
     tables, settled, seconds = record_tables(records), claims_table(records, ledger), seconds_table(records)
-    made = {"runs.csv": csv_text(tidy_runs(records))}
+    made = tidy_texts(records)
     planned, planned_seconds = plan_tables(records, results)
     for table in [*tables, planned]:
         made |= table.texts()

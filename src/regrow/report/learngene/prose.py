@@ -27,6 +27,7 @@ def learngene_parts(records: Records, learngene: Learngene, tables: dict[str, Ta
         _what(records, learngene),
         _accuracy(records, learngene),
         tables["descendants"].markdown(),
+        tables["descendants_improvement"].markdown(),
         image(BY_DEPTH, by_depth_text(learngene)),
         image(CONVERGENCE, converging),
         _cost(records, learngene),
