@@ -14,6 +14,7 @@ min_version("9.27")
 include: "workflow/rules/study.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/shown.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/layers.smk"
 include: "workflow/rules/arithmetic.smk"

@@ -115,9 +115,10 @@ def test_depths_are_spelled_as_a_range_only_where_they_are_one() -> None:
 
 def test_the_command_writes_every_reading(tmp_path: Path) -> None:
     assert main(["count", "--out", str(tmp_path)]) == 0
+    forms = ("csv", "md", "html")
     assert {path.name for path in tmp_path.iterdir()} == {
-        "parameters.csv", "parameters.md", "claims.csv", "claims.md",
-    }  # fmt: skip
+        f"{table}.{form}" for table in ("parameters", "claims") for form in forms
+    }
     written = pd.read_csv(tmp_path / "claims.csv")
     assert list(written["value"]) == pytest.approx([r.value for claim in all_claims() for r in claim.readings])
     assert len((tmp_path / "claims.md").read_text().splitlines()) == len(written) + 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import math
 import re
@@ -68,9 +69,10 @@ SECONDS = [f"tables/{name}.{form}" for name in ("seconds", "seconds_conventions"
 FILES = [
     "REPORT.md",
     "claims.csv",
+    "claims.html",
     "claims.md",
     *(f"figures/{name}.{form}" for name in FIGURES for form in ("pdf", "png", "svg")),
-    *(f"tables/{name}.{form}" for name in TABLES for form in ("csv", "md", "tex")),
+    *(f"tables/{name}.{form}" for name in TABLES for form in ("csv", "md", "tex", "html")),
     "tables/runs.csv",
     "tables/curves.csv",
     *SECONDS,
@@ -151,7 +153,7 @@ def test_another_machine_changes_the_seconds_and_no_other_byte(results, tmp_path
     changed = [name for name in FILES if (tmp_path / name).read_bytes() != (results / name).read_bytes()]
     assert changed == SECONDS
     assert "NVIDIA X, 1 thread, Linux" in (tmp_path / "tables/seconds.md").read_text()
-    assert "  tables/growth.{csv,md,tex}\n" in capsys.readouterr().out
+    assert "  tables/growth.{csv,md,tex,html}\n" in capsys.readouterr().out
 
 
 def test_no_dates_and_no_versions_in_the_figures(results):
@@ -255,8 +257,19 @@ def test_operators_and_a_fit_that_made_it_worse(tmp_path):
 
 
 def test_every_caption_names_the_tier_and_what_it_is_not(results):
-    for path in [*results.glob("tables/*.md"), *results.glob("tables/*.tex"), results / "REPORT.md"]:
-        assert "Tier tiny (digits, 8 px; not the papers' ImageNet setting)." in path.read_text()
+    for path in [*results.glob("tables/*.[!c]*"), results / "REPORT.md"]:
+        assert "Tier tiny (digits, 8 px; not the papers' ImageNet setting)." in html.unescape(path.read_text()), path
+
+
+def test_a_page_of_html_has_the_cells_of_the_table(results):
+    """An ampersand in a label is text there."""
+    page = (results / "tables/growth.html").read_text()
+    found = pd.read_csv(results / "tables/growth.csv")
+    rows = re.findall("<tr><td>(.*?)</td></tr>", page)
+    cells = [[html.unescape(cell).strip() for cell in re.split("</td><td[^>]*>", row)] for row in rows]
+    assert [row[0] for row in cells] == found["label"].tolist() == ["Scratch", "StackBERT", "Mango & co_1"]
+    assert cells[2][4:6] == ["80.5 ± 0.7", "62.5 ± 0.0"]
+    assert "Mango & co_1" not in page
 
 
 def test_one_seed_and_no_transfer(tmp_path):

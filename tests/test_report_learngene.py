@@ -257,7 +257,7 @@ def test_the_report(folder, records):
     assert "TLEG stores 0.000 M parameters; one model of every depth has 2.5 times as many (2.6 times" in text
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     figures = {f"figures/{name}.{form}" for name in FIGURES for form in ("svg", "pdf", "png")}
-    tables = {f"tables/{name}.{form}" for name in TABLES for form in ("csv", "md", "tex")}
+    tables = {f"tables/{name}.{form}" for name in TABLES for form in ("csv", "md", "tex", "html")}
     assert {name for name in found if not name.startswith("records/")} == {*GROWTH_FILES, *figures, *tables}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -9,7 +10,9 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,6 +123,45 @@ def test_tables_come_from_the_records_alone(study: Path, tmp_path: Path) -> None
     assert len(found) > len(made) > 15
     for path in made:
         assert sha256(path) == sha256(folder / path.relative_to(study)), path.name
+
+
+def test_snakemakes_report_shows_every_table_and_figure(study: Path, tmp_path: Path) -> None:
+    page, archive = tmp_path / "report.html", tmp_path / "report.zip"
+    snakemake(study, "--report", str(page))
+    results, categories = embedded(page, "results"), embedded(page, "categories")
+    made = [*study.glob("results/smoke/tables/*.html"), *study.glob("results/smoke/figures/*.svg")]
+    made += [study / "results/smoke/claims.html", *study.glob("results/arithmetic/*.html")]
+    names = {path.relative_to(study).as_posix() for path in made}
+    assert "results/smoke/figures/layers.svg" in names
+    pictures = {path for path in results if path.startswith("results/operators/")}
+    assert set(results) == names | pictures
+    assert pictures
+    growth = results["results/smoke/tables/growth.html"]
+    assert growth["labels"] == {"name": "growth", "kind": "table"}
+    assert "<strong>FLOPs saved</strong> counts what an arm needs" in growth["caption"]
+    assert all(result["caption"] and result["labels"] for result in results.values())
+    assert "Tier and settings" in embedded(page, "workflow-desc")
+    for category, path in (
+        ("Growth (Mango, and LiGO table 2)", "smoke/figures/accuracy_vs_flops.svg"),
+        ("Growth, transfer (Mango)", "smoke/tables/transfer.html"),
+        ("Growth under other conventions", "smoke/figures/conventions.svg"),
+        ("Learngene, descendants (TLEG)", "smoke/tables/descendants.html"),
+        ("Learngene, cost and storage (TLEG)", "smoke/tables/storage.html"),
+        ("Claims of both papers", "smoke/claims.html"),
+        ("Plan and fact", "smoke/tables/plan.html"),
+    ):
+        assert f"results/{path}" in categories[category]["Other"]
+    snakemake(study, "--report", str(archive))
+    with zipfile.ZipFile(archive) as packed:
+        files = {name.rpartition("/")[2] for name in packed.namelist()}
+    assert files == {"report.html", *(name.rpartition("/")[2] for name in results)}
+
+
+def embedded(page: Path, name: str) -> Any:
+    """What Snakemake's report holds under a name: JSON in a script of its own."""
+    found = re.search(rf'<script id="{name}">\s*var \w+ = (.*?);\s*</script>', page.read_text(), re.DOTALL)
+    assert found
+    return json.loads(found[1])
 
 
 def test_without_the_weights_the_committed_records_do_not_count_as_done(study: Path, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ rule arithmetic:
             table=["parameters", "claims"],
             form=["csv", "md"],
         ),
+        shown("results/arithmetic/parameters.html"),
+        shown("results/arithmetic/claims.html", name="claims_counted"),
     log:
         "<logs>/arithmetic.log",
     conda:

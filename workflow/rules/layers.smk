@@ -10,7 +10,8 @@ rule layers:
         weights=expand("<results>/weights/{key}.safetensors", key=ANALYSED),
         code=sources("regrow.layers.write"),
     output:
-        expand("<results>/figures/layers.{kind}", kind=["svg", "png", "pdf"]),
+        shown("<results>/figures/layers.svg"),
+        expand("<results>/figures/layers.{kind}", kind=["png", "pdf"]),
         table="<results>/tables/layers.csv",
     log:
         "<logs>/layers.log",

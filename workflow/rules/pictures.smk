@@ -7,7 +7,15 @@ rule pictures:
     input:
         code=sources("regrow.pictures", *(operator.module for operator in OPERATORS.values())),
     output:
-        expand("results/operators/{operator}.svg", operator=OPERATORS),
+        [
+            report(
+                f"results/operators/{operator}.svg",
+                caption="../report/pictures.rst",
+                category="Operators",
+                labels={"operator": operator},
+            )
+            for operator in OPERATORS
+        ],
     log:
         "<logs>/pictures.log",
     conda:

@@ -1,7 +1,11 @@
 # Report: tables, figures, claims and REPORT.md, from the records alone; the claims also from their ledger and arithmetic.
 
-TABLES = ["growth", "transfer", "operators", "improvement", "conventions", "runs", "seconds", "seconds_conventions"]
-FIGURES = ["accuracy_vs_flops", "compute_saved", "conventions", "transfer_accuracy"]
+TABLES = ["growth", "operators", "improvement", "conventions", "plan"]
+TIDY = ["runs", "curves", "seconds", "seconds_conventions", "seconds_plan"]
+FIGURES = ["accuracy_vs_flops", "compute_saved"]
+if STUDY.transfer_data:
+    TABLES.append("transfer")
+    FIGURES.append("transfer_accuracy")
 if STUDY.learngene:
     TABLES += ["descendants", "descendants_improvement", "family_cost", "storage", "fixed_set"]
     FIGURES += ["accuracy_by_depth", "descendants_convergence"]
@@ -16,12 +20,12 @@ rule report:
         arithmetic="results/arithmetic/claims.csv",
         code=sources("regrow.report"),
     output:
-        tables=expand("<results>/tables/{table}.csv", table=TABLES),
-        figures=expand(
-            "<results>/figures/{figure}.{kind}",
-            figure=FIGURES,
-            kind=["svg", "png", "pdf"],
-        ),
+        expand("<results>/tables/{table}.csv", table=TABLES + TIDY),
+        expand("<results>/figures/{figure}.{kind}", figure=FIGURES + ["conventions"], kind=["png", "pdf"]),
+        [shown(f"<results>/tables/{table}.html") for table in TABLES],
+        [shown(f"<results>/figures/{figure}.svg") for figure in FIGURES],
+        shown("<results>/figures/conventions.svg", name="conventions_figure"),
+        shown("<results>/claims.html"),
         claims=["<results>/claims.csv", "<results>/claims.md"],
         page="<results>/REPORT.md",
     log:

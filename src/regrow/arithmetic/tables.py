@@ -15,9 +15,9 @@ AGREES = {None: "–", True: "yes", False: "no"}
 
 
 def write_tables(folder: Path) -> list[Path]:
-    """Write parameters.{csv,md} and claims.{csv,md}."""
+    """Write parameters.{csv,md,html} and claims.{csv,md,html}."""
     tables = (parameters_table(), claims_table())
-    return [path for table in tables for path in table.write(folder, forms=("csv", "md"))]
+    return [path for table in tables for path in table.write(folder, forms=("csv", "md", "html"))]
 
 
 def parameters_table() -> Table:

@@ -34,6 +34,7 @@ def published_texts(records: Records, results: Path, ledger: Ledger) -> dict[str
     return {f"tables/{name}": text for name, text in made.items()} | {
         "claims.csv": csv_text(settled.data),
         "claims.md": claims_markdown(settled),
+        "claims.html": settled.html(),
         "REPORT.md": report_text(records, {table.name: table for table in [*tables, planned, settled]}),
     }
 

@@ -1,9 +1,10 @@
-"""One table in three forms: CSV with every digit, Markdown and LaTeX (booktabs) for people."""
+"""One table in four forms: CSV with every digit; Markdown, LaTeX (booktabs) and HTML for people."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from html import escape as escape_html
 from pathlib import Path
 
 import pandas as pd
@@ -34,17 +35,36 @@ LATEX = {
     "“": "``",
     "”": "''",
 }
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{name}</title>
+<style>
+body {{ font: 14px/1.4 sans-serif; margin: 1.5em; }}
+table {{ border-collapse: collapse; border-block: 2px solid; }}
+thead {{ border-bottom: 1px solid; }}
+th, td {{ padding: 0.2em 0.7em; vertical-align: top; }}
+td[style] {{ white-space: nowrap; }}
+</style>
+</head>
+<body>
+<p>{caption}</p>
+{table}
+</body>
+</html>
+"""
 WIDE = 10
 """From this many columns on, LaTeX sets a table in a smaller size."""
-FORMS = ("csv", "md", "tex")
+FORMS = ("csv", "md", "tex", "html")
 NUMERIC = re.compile(r"[−∞0-9]|undefined|miss|–")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """`data` is written as CSV; `shown`, all text, as Markdown and LaTeX under the caption.
+    """`data` is written as CSV; `shown`, all text, in the other forms under the caption.
 
-    A line break in a column's name is one in the LaTeX heading and a space in Markdown.
+    A line break in a column's name is one in the LaTeX heading and a space elsewhere.
     """
 
     name: str
@@ -58,12 +78,19 @@ class Table:
 
     def body(self) -> str:
         """The pipe table alone."""
-        if self.shown.empty:
-            return "*No rows.*"
         cells = [[str(cell).replace("|", r"\|") for cell in row] for row in self.shown.to_numpy()]
+        return self._tabulated(cells, "pipe") if cells else "*No rows.*"
+
+    def html(self) -> str:
+        """A page of its own: Snakemake's report shows one, and can only offer a CSV file for download."""
+        cells = [[str(cell) for cell in row] for row in self.shown.to_numpy()]
+        table = self._tabulated(cells, "html") if cells else "<p>No rows.</p>"
+        return PAGE.format(name=escape_html(self.name), caption=escape_html(self.caption), table=table)
+
+    def _tabulated(self, cells: list[list[str]], form: str) -> str:
         align = ["right" if right else "left" for right in self._right()]
         heads = [str(column).replace("\n", " ") for column in self.shown.columns]
-        text: str = tabulate(cells, heads, tablefmt="pipe", disable_numparse=True, colalign=align)
+        text: str = tabulate(cells, heads, tablefmt=form, disable_numparse=True, colalign=align)
         return text
 
     def latex(self) -> str:
@@ -96,7 +123,7 @@ class Table:
 
     def texts(self, forms: tuple[str, ...] = FORMS) -> dict[str, str]:
         """`<name>.<form>` -> the table in that form."""
-        made = {"csv": lambda: csv_text(self.data), "md": self.markdown, "tex": self.latex}
+        made = {"csv": lambda: csv_text(self.data), "md": self.markdown, "tex": self.latex, "html": self.html}
         return {f"{self.name}.{form}": made[form]() for form in forms}
 
     def write(self, folder: Path, forms: tuple[str, ...] = FORMS) -> list[Path]:
