@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from regrow.report.families import Family
 from regrow.report.frames import Records, over_seeds
 from regrow.report.saving import ACCOUNTS, crossings, savings, smoothed_targets
-from regrow.report.style import COLUMN, GREY, TEXT, blank, look, rows_axis
+from regrow.report.style import COLUMN, GREY, TEXT, blank, legend_line, look, rows_axis
 from regrow.report.transfer import MEAN, transfer_accuracies, transfer_metrics, transfer_rows
 from regrow.study import NO_PRETRAINING
 
@@ -23,7 +23,7 @@ ACCURACY, SAVED, TRANSFER = "accuracy_vs_flops", "compute_saved", "transfer_accu
 LOOKS = (("o", "#0072B2", "target only"), ("s", "#E69F00", "with operator"), ("D", "#D55E00", "with source"))
 """Marker, colour and words for each of the accounts of a saving."""
 ZOOM = 0.12
-"""The share of scratch's whole rise, below the target, that the second panel shows."""
+"""The share of scratch's whole rise, below the target and above it, that the second panel shows."""
 
 
 def alt_text(records: Records) -> str:
@@ -64,13 +64,21 @@ def accuracy_vs_flops(records: Records) -> Figure:
         axes.set_xlim(left=0)
     whole.set_ylabel("Minival accuracy (%)")
     start = float(curves[curves["arm"] == records.params.scratch].groupby("seed")["smoothed"].first().mean())
-    top = float(curves.groupby(["arm", "step"])["smoothed"].mean().max())
     room = max(target - start, 1.0) * ZOOM
-    near.set_ylim(target - room, max(top, target) + 0.25 * room)
+    near.set_ylim(target - room, target + room)
+    _from_first_to_last(near, crossed["crossing_flops"] / 10.0**exponent)
     whole.set_title("a  Whole training")
     near.set_title("b  Around scratch's final accuracy")
     figure.legend(handles=handles, loc="outside upper center", ncols=columns, columnspacing=1.2)
     return figure
+
+
+def _from_first_to_last(axes: Axes, crossed: pd.Series) -> None:
+    """Show where arms cross; all of the axis where that is one place or none."""
+    reached = crossed[np.isfinite(crossed)]
+    if reached.nunique() > 1:
+        edge = 0.08 * (reached.max() - reached.min())
+        axes.set_xlim(max(0.0, reached.min() - edge), reached.max() + edge)
 
 
 def draw_curves(axes: Axes, family: Family, curves: pd.DataFrame, arm: str, unit: float) -> None:
@@ -89,16 +97,7 @@ def _legend(records: Records, crossed: pd.DataFrame) -> list[Line2D]:
         at = over_seeds(crossed, name, "crossing_flops")
         reached, n = int(np.isfinite(at).sum()), len(at)
         label = arm.label if reached == n else f"{arm.label} (miss: {reached} of {n})"
-        handles.append(
-            Line2D(
-                [],
-                [],
-                label=label,
-                markeredgecolor="white",
-                markeredgewidth=0.5,
-                **look(records.growth, name),
-            )
-        )
+        handles.append(legend_line(label, look(records.growth, name)))
     final = f"{records.params.arms[records.params.scratch].label}'s final accuracy"
     return [*handles, Line2D([], [], label=final, color="black", linewidth=0.8, linestyle=(0, (4, 2)))]
 
@@ -158,7 +157,7 @@ def transfer_accuracy(records: Records) -> Figure:
             _seeds_and_mean(axes, over_seeds(accuracies, arm, name), row, 0.42, look(records.growth, arm))
         rows_axis(axes, list(rows.values()))
         axes.set_title(name)
-        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axes.margins(x=0.08)
         axes.set_xlabel(f"Test {metrics[name].replace('_', ' ')} (%)")
     return figure

@@ -12,6 +12,7 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from regrow.records import write_bytes
 from regrow.report.families import Family
@@ -23,7 +24,8 @@ COLUMN, TEXT = 3.25, 6.75
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's, without black (scratch) and without yellow, which is too light on white."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "<", "X", ">", "p", "h")
-LINES = ("-", (0, (5, 1.2)), (0, (3, 1, 1, 1)), (0, (1.5, 1)))
+LINES = ("-", (0, (5, 1.2)), (0, (3, 1, 1, 1)), (0, (1.5, 1)), (0, (7, 1, 2, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (4, 3)))
+"""The first is scratch's; with the markers, what tells arms apart where print is grey."""
 GREY = "#777777"
 
 UNDATED: dict[str, dict[str, Any]] = {
@@ -50,8 +52,14 @@ def look(family: Family, arm: str) -> dict[str, Any]:
     return {
         "color": COLORS[place % len(COLORS)],
         "marker": MARKERS[place % len(MARKERS)],
-        "linestyle": LINES[(place + 1) % len(LINES)],
+        "linestyle": LINES[1 + place % (len(LINES) - 1)],
     }
+
+
+def legend_line(label: str, style: dict[str, Any]) -> Line2D:
+    """An arm in a legend, its marker as large beside its line as in the figure."""
+    size = 8 if style["marker"] == "*" else 5
+    return Line2D([], [], label=label, markersize=size, markeredgecolor="white", markeredgewidth=0.5, **style)
 
 
 def blank(width: float, height: float) -> Figure:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from regrow.config import Learngene
 from regrow.report.estimate import estimate
@@ -19,13 +17,13 @@ from regrow.report.frames import Records, over_seeds
 from regrow.report.growth import TEST
 from regrow.report.learngene.descendants import LEAD, descendant_outcomes
 from regrow.report.saving import smoothed_targets
-from regrow.report.style import TEXT, blank, look
+from regrow.report.style import TEXT, blank, legend_line, look
 from regrow.study import descendant
 
 BY_DEPTH, CONVERGENCE = "accuracy_by_depth", "descendants_convergence"
 PANELS = 4
 """The most panels in a line."""
-SPREAD = 0.35
+SPREAD = 0.15
 """The share of the distance between two depths over which the arms' markers are spread."""
 
 
@@ -151,8 +149,7 @@ def _under_a_legend(
     labels = {
         name: arm.label + (", its end" if ends and name not in alike else "") for name, arm in family.arms.items()
     }
-    edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.5}
-    handles = [Line2D([], [], label=label, **edge, **look(family, name)) for name, label in labels.items()]
+    handles = [legend_line(label, look(family, name)) for name, label in labels.items()]
     across = max(1, int(TEXT / (0.45 + 0.052 * max(map(len, labels.values())))))
     figure = blank(TEXT, height + 0.14 * math.ceil(len(handles) / across))
     figure.legend(handles=handles, loc="outside upper center", ncols=across, columnspacing=1.2)
