@@ -7,14 +7,14 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from regrow.data import SETS, ImageSet, Manifest, RawSet, load, pack, packing
+from regrow.data import SETS, ImageSet, Manifest, RawSet, load, pack, packing, write_images
 from regrow.data.holdout import first_per_class, stratified
 from regrow.data.packing import write_packed
 from regrow.data.progress import track
@@ -170,6 +170,12 @@ def test_a_missing_array_is_told(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def interrupted(content: Iterator[bytes]) -> Iterator[bytes]:
+    """The first part, and no more."""
+    yield next(content)
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("finished_before", [False, True])
 @pytest.mark.parametrize("stops_at", ["images.npy", "labels.npy", "split.npy", "manifest.json"])
 def test_an_interrupted_pack_is_none(
@@ -177,18 +183,23 @@ def test_an_interrupted_pack_is_none(
 ) -> None:
     if finished_before:
         packed(tmp_path, seed=1)
-    write = packing.write_bytes
+    write, parts = packing.write_bytes, write_images.write_parts
 
     def stop(path: Path, content: bytes) -> None:
         if path.name == stops_at:
             raise KeyboardInterrupt
         write(path, content)
 
+    def stop_within(path: Path, content: Iterator[bytes]) -> None:
+        parts(path, interrupted(content) if path.name == stops_at else content)
+
     monkeypatch.setattr(packing, "write_bytes", stop)
+    monkeypatch.setattr(write_images, "write_parts", stop_within)
     with pytest.raises(KeyboardInterrupt):
         packed(tmp_path)
     with pytest.raises(UserError, match=r"manifest.json: no such file; .* delete the folder and rerun"):
         load(tmp_path)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def test_a_foreign_manifest_is_told(tmp_path: Path) -> None:
@@ -249,7 +260,10 @@ def test_choices_are_pinned_to_the_seed() -> None:
 
 
 def test_the_registry_is_whole() -> None:
-    assert list(SETS) == ["digits", "fashion-mnist", "mnist", "icons", "emoji", "flags", "logos", "elpv", "imagenet-1k"]
+    from_packages = ["digits", "fashion-mnist", "mnist", "icons", "emoji", "flags", "logos", "elpv"]
+    own = ["imagenet-1k", "tiny-imagenet", "mini-imagenet", "cifar-10", "cifar-100", "flowers-102", "stanford-cars"]
+    own += ["pets", "cub-200", "food-101", "inat-2018", "inat-2019", "chestx-ray8"]
+    assert list(SETS) == from_packages + own
     for name, image_set in SETS.items():
         assert image_set.name == name
         assert all([image_set.licence, image_set.citation, image_set.what])

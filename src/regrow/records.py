@@ -21,27 +21,34 @@ from regrow.errors import UserError
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a temporary file beside it, flushed to disk, then renamed over it.
+    """Write a file whole or not at all.
 
     Raises:
         UserError: the folder cannot be written or the disk is full; the old file is left as it was.
     """
+    write_parts(path, [content])
+
+
+def write_parts(path: Path, parts: Iterable[bytes]) -> None:
+    """The same for a file that comes in parts: a temporary file beside it, flushed to disk, then renamed over it."""
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             temporary = Path(file.name)
-            file.write(content)
+            for part in parts:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        if temporary:
-            temporary.unlink(missing_ok=True)
         raise UserError(
             f"{path}: cannot be written ({error.strerror}); free the disk or mend its permissions"
         ) from error
+    finally:
+        if temporary:
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -28,11 +28,19 @@ class Track(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Chunked:
+    """Images that are made while they are written, for a set that is larger than memory."""
+
+    shape: tuple[int, int, int, int]  # [N, H, W, C]
+    chunks: Callable[[], Iterator[Pixels]]  # N images in all, in order
+
+
 @dataclass(frozen=True, kw_only=True)
 class RawSet:
     """All images of a set, before a minival is held out."""
 
-    images: Pixels  # [N, H, W, C]; C = 1 for a grey set
+    images: Pixels | Chunked  # [N, H, W, C]; C = 1 for a grey set
     labels: Labels  # [N], 0 .. num_classes - 1
     is_test: Mask  # [N]
     class_names: list[str]  # in label order

@@ -13,10 +13,11 @@ import numpy.typing as npt
 
 from regrow.data.cache import open_cache
 from regrow.data.holdout import stratified
-from regrow.data.image_set import ImageSet, Pixels, RawSet, Track
+from regrow.data.image_set import ImageSet, RawSet, Track
 from regrow.data.manifest import SPLITS, Manifest, Split
 from regrow.data.progress import track
 from regrow.data.registry import find_set
+from regrow.data.write_images import write_images
 from regrow.errors import UserError
 from regrow.records import write_bytes
 
@@ -54,12 +55,9 @@ def write_packed(image_set: ImageSet, raw: RawSet, *, seed: int, minival: float,
     """Split `raw` and write it. The old manifest goes first, the new one comes last: half a pack is none."""
     _check(image_set, raw)
     split = _split(raw, seed, minival)
-    mean, std = channel_moments(raw.images[split == SPLITS.index("train")])
-    files = {
-        "images.npy": _npy(raw.images),
-        "labels.npy": _npy(raw.labels),
-        "split.npy": _npy(split),
-    }
+    files = {"labels.npy": _npy(raw.labels), "split.npy": _npy(split)}
+    (out / "manifest.json").unlink(missing_ok=True)
+    images = write_images(out / "images.npy", raw.images, split == SPLITS.index("train"))
     counts: dict[Split, int] = {part: int((split == code).sum()) for code, part in enumerate(SPLITS)}
     manifest = Manifest(
         name=image_set.name,
@@ -71,35 +69,25 @@ def write_packed(image_set: ImageSet, raw: RawSet, *, seed: int, minival: float,
         counts=counts,
         seed=seed,
         minival=minival,
-        mean=mean,
-        std=std,
+        mean=images.mean,
+        std=images.std,
         polarity=image_set.polarity,
         flip=image_set.flip,
         metric=image_set.metric,
         source=raw.source,
         licence=image_set.licence,
         citation=image_set.citation,
-        sha256={file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
+        sha256={
+            "images.npy": images.sha256,
+            **{file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
+        },
     )
-    (out / "manifest.json").unlink(missing_ok=True)
     for file, content in files.items():
         write_bytes(out / file, content)
     if raw.origins:
         write_bytes(out / "origins.txt", "".join(f"{origin}\n" for origin in raw.origins).encode())
     write_bytes(out / "manifest.json", manifest.text().encode())
     return manifest
-
-
-def channel_moments(images: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel of pixels / 255, from exact integer sums: [N,H,W,C] -> C, C."""
-    mean, std = [], []
-    values = np.arange(256)
-    for channel in range(images.shape[3]):
-        histogram = np.bincount(images[..., channel].ravel(), minlength=256)
-        total, first, second = (int((histogram * values**power).sum()) for power in (0, 1, 2))
-        mean.append(first / total / 255)
-        std.append((total * second - first**2) ** 0.5 / total / 255)
-    return tuple(mean), tuple(std)
 
 
 def _split(raw: RawSet, seed: int, minival: float) -> npt.NDArray[np.uint8]:
@@ -126,7 +114,7 @@ def _check(image_set: ImageSet, raw: RawSet) -> None:
     n, height, width, _ = raw.images.shape
     assert height == width
     assert raw.labels.shape == raw.is_test.shape == (n,)
-    assert [raw.images.dtype, raw.labels.dtype, raw.is_test.dtype] == [np.uint8, np.int64, np.bool_]
+    assert [raw.labels.dtype, raw.is_test.dtype] == [np.int64, np.bool_]
     assert np.array_equal(np.unique(raw.labels), range(len(raw.class_names)))
     assert not raw.origins or len(raw.origins) == n
     made_by = f"made from {', '.join(raw.source)}; install the versions of requirements.lock"

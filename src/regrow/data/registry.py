@@ -6,16 +6,23 @@ import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from regrow.data.chest_xray import CHEST_XRAY
+from regrow.data.cifar import CIFAR_10, CIFAR_100
+from regrow.data.cub import CUB
 from regrow.data.digits import DIGITS
 from regrow.data.elpv import ELPV
 from regrow.data.emoji import EMOJI
 from regrow.data.fashion_mnist import FASHION_MNIST
+from regrow.data.fine_grained import CARS, FLOWERS, FOOD, PETS
 from regrow.data.flags import FLAGS
 from regrow.data.icons import ICONS
 from regrow.data.image_set import ImageSet
 from regrow.data.imagenet import IMAGENET
+from regrow.data.inaturalist import INAT_2018, INAT_2019
 from regrow.data.logos import LOGOS
+from regrow.data.mini_imagenet import MINI_IMAGENET
 from regrow.data.mnist import MNIST
+from regrow.data.tiny_imagenet import TINY_IMAGENET
 from regrow.errors import UserError
 
 _ALL = (
@@ -28,6 +35,18 @@ _ALL = (
     LOGOS,
     ELPV,
     IMAGENET,
+    TINY_IMAGENET,
+    MINI_IMAGENET,
+    CIFAR_10,
+    CIFAR_100,
+    FLOWERS,
+    CARS,
+    PETS,
+    CUB,
+    FOOD,
+    INAT_2018,
+    INAT_2019,
+    CHEST_XRAY,
 )
 
 SETS: Mapping[str, ImageSet] = MappingProxyType({image_set.name: image_set for image_set in _ALL})
