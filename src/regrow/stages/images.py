@@ -21,6 +21,7 @@ class Images:
     packed: PackedSet
     train: ImageTensors
     minival: ImageTensors
+    in_chans: int
     digest: str
     """sha256 of the set's manifest, which names the sha256 of every file."""
 
@@ -32,11 +33,12 @@ class Images:
             packed=packed,
             train=tensors(packed, "train", device, in_chans=in_chans, per_class=few, seed=seed),
             minival=tensors(packed, "minival", device, in_chans=in_chans),
+            in_chans=in_chans,
             digest=digest(packed.manifest),
         )
 
     def test(self) -> ImageTensors:
-        return tensors(self.packed, "test", self.train.labels.device, in_chans=self.train.images.shape[1])
+        return tensors(self.packed, "test", self.train.labels.device, in_chans=self.in_chans)
 
     @property
     def metric(self) -> str:

@@ -1,4 +1,4 @@
-"""Batches from images that lie in memory as uint8: order, normalisation and augmentation of whole batches.
+"""Batches from images that lie on the device or on disk as uint8: order, normalisation and augmentation of batches.
 
 Shapes: B batch, C channels, H height, W width. Grey sets are repeated to the model's channels.
 """
@@ -15,13 +15,20 @@ from torch import Tensor
 from regrow.config import Augment
 from regrow.data import Manifest, PackedSet, Split
 from regrow.train.seeds import derive
+from regrow.train.stored import StoredImages
+
+RESIDENT = 16 * 2**30
+"""Bytes of uint8 pixels up to which a split lies on the device; of a larger one every batch is read from disk."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageTensors:
-    """A split on the device: images uint8 [N, C, H, W], labels int64 [N], mean and std in [0, 1] per channel."""
+    """A split on the device: images uint8 [N, C, H, W], labels int64 [N], mean and std in [0, 1] per channel.
 
-    images: Tensor
+    The images of a large split are on disk, and only the indexed ones come to the device.
+    """
+
+    images: Tensor | StoredImages
     labels: Tensor
     mean: Tensor
     std: Tensor
@@ -46,13 +53,18 @@ def tensors(
     per_class: int | None = None,
     seed: int = 0,
 ) -> ImageTensors:
-    """Put a split, or its few-shot part, on the device."""
-    part = packed.few_shot(split, per_class, seed) if per_class else packed.split(split)
-    images = torch.from_numpy(np.ascontiguousarray(part.images.transpose(0, 3, 1, 2)))
+    """Put a split, or its few-shot part, on the device; its images only where they are at most `RESIDENT`."""
+    rows = packed.few_shot_rows(split, per_class, seed) if per_class else packed.rows(split)
+    images: Tensor | StoredImages
+    if len(rows) * packed.images[0].size > RESIDENT:
+        images = StoredImages(packed=packed, rows=rows, in_chans=in_chans, device=device)
+    else:
+        resident = torch.from_numpy(np.ascontiguousarray(packed.images[rows].transpose(0, 3, 1, 2)))
+        images = resident.expand(-1, in_chans, -1, -1).contiguous().to(device)
     mean, std = _statistics(packed.manifest)
     return ImageTensors(
-        images=images.expand(-1, in_chans, -1, -1).contiguous().to(device),
-        labels=torch.from_numpy(np.asarray(part.labels)).to(device),
+        images=images,
+        labels=torch.from_numpy(packed.labels[rows]).to(device),
         mean=mean.to(device),
         std=std.to(device),
     )
