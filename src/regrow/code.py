@@ -16,6 +16,12 @@ ROOT = Path(__file__).parent
 
 def sources(*modules: str) -> list[str]:
     """The files of `modules` and of all that they import from regrow: sorted, relative where they lie below here."""
+    return list(_sources(modules, Path.cwd()))
+
+
+@cache
+def _sources(modules: tuple[str, ...], here: Path) -> tuple[str, ...]:
+    """Snakemake asks for every job; there are few answers."""
     found: set[Path] = set()
     waiting = list(modules)
     while waiting:
@@ -25,8 +31,7 @@ def sources(*modules: str) -> list[str]:
             continue
         found.add(path)
         waiting.extend(_imports(path))
-    here = Path.cwd()
-    return sorted(str(path.relative_to(here) if path.is_relative_to(here) else path) for path in found)
+    return tuple(sorted(str(path.relative_to(here) if path.is_relative_to(here) else path) for path in found))
 
 
 def _file(module: str) -> Path | None:
