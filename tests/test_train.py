@@ -17,7 +17,8 @@ from regrow.errors import UserError
 from regrow.models.axes import decays
 from regrow.models.vit import Tensors, build, initial, unstack
 from regrow.train import loop
-from regrow.train.batches import ImageTensors, augmented, order, tensors
+from regrow.train.augment import augmented
+from regrow.train.batches import ImageTensors, order, tensors
 from regrow.train.checkpoint import Checkpoint, load_tensors, save_tensors
 from regrow.train.loop import Stopped, Task, evaluate, train
 from regrow.train.seeds import derive
@@ -45,6 +46,7 @@ def same(first: Tensors, second: Tensors) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
+MEAN = torch.full((3, 1, 1), 0.5)
 NOISY = RECIPE.model_copy(update={"drop_path": 0.2, "augment": Augment(crop_pad=1, flip=True), "grad_clip": 1.0})
 
 
@@ -260,20 +262,20 @@ def test_streams_are_separate() -> None:
 
 def test_augmentation_moves_images_but_keeps_their_pixels() -> None:
     images = torch.arange(2 * 3 * 4 * 4).float().reshape(2, 3, 4, 4) / 96
-    assert torch.equal(augmented(images, Augment()), images)
+    assert torch.equal(augmented(images, Augment(), MEAN), images)
     torch.manual_seed(0)
     many = images.repeat(8, 1, 1, 1)
     flipped = [
         (torch.equal(new, old), torch.equal(new, old.flip(2)))
-        for new, old in zip(augmented(many, Augment(flip=True)), many, strict=True)
+        for new, old in zip(augmented(many, Augment(flip=True), MEAN), many, strict=True)
     ]
     assert set(flipped) == {(True, False), (False, True)}, "each image is flipped or not, and both happen"
-    cropped = augmented(images, Augment(crop_pad=1))
+    cropped = augmented(images, Augment(crop_pad=1), MEAN)
     windows = torch.nn.functional.pad(images, (1, 1, 1, 1), mode="replicate").unfold(2, 4, 1).unfold(3, 4, 1)
     for image, candidates in zip(cropped, windows, strict=True):
         assert any(torch.equal(image, candidates[:, i, j]) for i in range(3) for j in range(3))
     torch.manual_seed(0)
-    inverted = augmented(images.repeat(8, 1, 1, 1), Augment(invert=True))
+    inverted = augmented(images.repeat(8, 1, 1, 1), Augment(invert=True), MEAN)
     torch.testing.assert_close((inverted - 0.5).abs(), (images.repeat(8, 1, 1, 1) - 0.5).abs())
 
 

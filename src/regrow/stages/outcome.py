@@ -18,7 +18,7 @@ from regrow.models.vit import Tensors, check, initial, stack, unstack
 from regrow.stages.images import Images
 from regrow.train.checkpoint import Checkpoint, load_tensors, save_tensors
 from regrow.train.device import torch_device
-from regrow.train.loop import History, Task, buffers, evaluate, train
+from regrow.train.loop import History, Task, evaluate, train
 from regrow.train.seeds import derive
 
 
@@ -80,10 +80,9 @@ def train_and_measure(
     checkpoint = place.checkpoint(config, *inputs.values())
     done = train(task, checkpoint)
     with torch.no_grad():
-        weights = task.weights(done.tensors)
+        weights = {**task.weights(done.tensors), **done.buffers}
     summary = {**measured(task.model, weights, images, done.history), **summary}
-    tensors = {**done.tensors, **buffers(task.model)}
-    write_outcome(place, config, tensors, summary, done.history.metrics, done.history, inputs)
+    write_outcome(place, config, {**done.tensors, **done.buffers}, summary, done.history.metrics, done.history, inputs)
     checkpoint.remove()
     print(f"{task.label}  done: test {summary['test_accuracy']:.2f} %, {done.history.seconds:.0f} s of training")
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from regrow.config import Augment
 from regrow.data import Manifest, PackedSet, Split
+from regrow.train.augment import augmented, erased
 from regrow.train.seeds import derive
 from regrow.train.stored import StoredImages
 
@@ -32,16 +33,18 @@ class ImageTensors:
     labels: Tensor
     mean: Tensor
     std: Tensor
+    num_classes: int
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def pixels(self, index: Tensor | slice, augment: Augment | None = None) -> Tensor:
-        """Normalised float images [B, C, H, W]; augmented from the global generator where `augment` is given."""
+        """Normalised float images [B, C, H, W]; augmented from the global generators where `augment` is given."""
         images = self.images[index].float().div_(255)
         if augment is not None:
-            images = augmented(images, augment)
-        return images.sub_(self.mean).div_(self.std)
+            images = augmented(images, augment, self.mean)
+        images = images.sub_(self.mean).div_(self.std)
+        return erased(images, augment.erase) if augment is not None else images
 
 
 def tensors(
@@ -67,6 +70,7 @@ def tensors(
         labels=torch.from_numpy(packed.labels[rows]).to(device),
         mean=mean.to(device),
         std=std.to(device),
+        num_classes=packed.manifest.num_classes,
     )
 
 
@@ -75,8 +79,12 @@ def _statistics(manifest: Manifest) -> tuple[Tensor, Tensor]:
     return mean, std
 
 
-def order(size: int, batch_size: int, steps: int, seed: int, start: int = 0) -> Iterator[Tensor]:
-    """The image indices of steps `start` .. `steps` - 1: a fresh permutation an epoch, batches run across its end."""
+def order(size: int, batch_size: int, steps: int, seed: int, start: int = 0, *, repeats: int = 1) -> Iterator[Tensor]:
+    """The image indices of steps `start` .. `steps` - 1: a fresh permutation an epoch, batches run across its end.
+
+    With `repeats` every image comes so many times in a row, and an epoch, still of `size` indices, has the fewer
+    different ones: repeated augmentation (Hoffer et al., 2020) as DeiT's RASampler does it.
+    """
     epoch, permutation = -1, torch.empty(0, dtype=torch.long)
     for step in range(start, steps):
         positions = torch.arange(step * batch_size, (step + 1) * batch_size)
@@ -85,29 +93,6 @@ def order(size: int, batch_size: int, steps: int, seed: int, start: int = 0) -> 
             if number != epoch:
                 epoch = number
                 generator = torch.Generator().manual_seed(derive(seed, "order", number))
-                permutation = torch.randperm(size, generator=generator)
+                permutation = torch.randperm(size, generator=generator).repeat_interleave(repeats)
             parts.append(permutation[positions[positions // size == number] - number * size])
         yield torch.cat(parts)
-
-
-def augmented(images: Tensor, augment: Augment) -> Tensor:
-    """Random crop after zero padding, flip and inversion, each drawn per image. Images float [B, C, H, W] in [0, 1]."""
-    batch, _, height, width = images.shape
-    device = images.device
-    if augment.crop_pad:
-        pad = augment.crop_pad
-        padded = torch.nn.functional.pad(images, (pad, pad, pad, pad), mode="replicate")
-        top = torch.randint(2 * pad + 1, (batch, 1), device=device) + torch.arange(height, device=device)
-        left = torch.randint(2 * pad + 1, (batch, 1), device=device) + torch.arange(width, device=device)
-        rows = padded.gather(2, top[:, None, :, None].expand(-1, images.shape[1], -1, padded.shape[3]))
-        images = rows.gather(3, left[:, None, None, :].expand(-1, images.shape[1], height, -1))
-    if augment.flip:
-        images = torch.where(_half(batch, device), images.flip(3), images)
-    if augment.invert:
-        images = torch.where(_half(batch, device), 1 - images, images)
-    return images
-
-
-def _half(batch: int, device: torch.device) -> Tensor:
-    """True for each image with probability 1/2, [B, 1, 1, 1]."""
-    return torch.rand(batch, 1, 1, 1, device=device) < 0.5

@@ -26,10 +26,12 @@ from torch.nn.functional import cross_entropy
 from regrow.config import Recipe
 from regrow.errors import UserError
 from regrow.models.vit import Tensors, unstack
+from regrow.train.augment import mixed
 from regrow.train.batches import ImageTensors, order
 from regrow.train.checkpoint import Checkpoint
+from regrow.train.ema import Ema
 from regrow.train.progress import Reporter
-from regrow.train.seeds import derive
+from regrow.train.seeds import derive, seed_generators
 from regrow.train.sub_models import FirstStage
 
 SAVE_EVERY = 20.0
@@ -38,7 +40,7 @@ SAVE_EVERY = 20.0
 EVAL_BATCH = 512
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(logits [B, K], images [B, C, H, W], labels [B]) -> a scalar."""
+"""(logits [B, K], images [B, C, H, W], labels [B], or probabilities [B, K] where pairs are mixed) -> a scalar."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +84,10 @@ class History:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """The end of a run."""
+    """The end of a run: the trained tensors and the model's running statistics, or the moving average of both."""
 
     tensors: Tensors
+    buffers: Tensors
     history: History
 
 
@@ -103,30 +106,37 @@ def train(task: Task, checkpoint: Checkpoint | None = None) -> Trained:
     steps = recipe.steps(len(task.train))
     trained = {name: tensor.detach().clone().requires_grad_() for name, tensor in task.trained.items()}
     optimizer = _optimizer(trained, task)
-    history = _restore(checkpoint, task.model, trained, optimizer)
+    ema = Ema({**trained, **buffers(task.model)}, recipe.ema) if recipe.ema else None
+    history = _restore(checkpoint, task.model, trained, optimizer, ema)
+    warmup = recipe.warmup_steps(len(task.train))
     schedule = CosineLRScheduler(
         optimizer,
         t_initial=steps,
         lr_min=recipe.min_lr,
-        warmup_t=math.ceil(recipe.warmup * steps),
-        warmup_lr_init=recipe.lr / max(1, math.ceil(recipe.warmup * steps)),
+        warmup_t=warmup,
+        warmup_lr_init=recipe.lr / max(1, warmup),
         warmup_prefix=False,
         t_in_epochs=False,
     )
     evaluate_at = {round(steps * number / recipe.evaluations) for number in range(1, recipe.evaluations + 1)}
     if not history.metrics:
-        _record(task, trained, history)
+        _record(task, trained, history, ema)
     task.model.train()
     saved = started = time.monotonic()
     with Reporter(task.label, steps, history.step) as reporter, _signals() as stop:
-        for index in order(len(task.train), recipe.batch_size, steps, task.seed, history.step):
+        indices = order(
+            len(task.train), recipe.batch_size, steps, task.seed, history.step, repeats=recipe.repeated_augment
+        )
+        for index in indices:
             schedule.step_update(history.step)
             loss = _step(task, trained, optimizer, index, history.step)
             history.flops += task.flops(history.step)
             history.step += 1
+            if ema:
+                ema.update(history.step)
             if history.step in evaluate_at:
                 history.seconds += time.monotonic() - started
-                latest = _record(task, trained, history, loss)
+                latest = _record(task, trained, history, ema, loss)
                 task.model.train()
                 started = time.monotonic()
                 reporter.note = f"minival {latest['minival_accuracy']:.2f} %  loss {latest['minival_loss']:.3f}"
@@ -134,12 +144,15 @@ def train(task: Task, checkpoint: Checkpoint | None = None) -> Trained:
             if checkpoint and history.step < steps and (stop or time.monotonic() - saved > SAVE_EVERY):
                 now = time.monotonic()
                 history.seconds, started = history.seconds + now - started, now
-                _save(checkpoint, task.model, trained, optimizer, history)
+                _save(checkpoint, task.model, trained, optimizer, history, ema)
                 saved = time.monotonic()
             if stop and history.step < steps:
                 raise Stopped(128 + stop[0])
     history.seconds += time.monotonic() - started
-    return Trained(tensors={name: tensor.detach() for name, tensor in trained.items()}, history=history)
+    tensors, statistics = _measured(task, trained, ema)
+    return Trained(
+        tensors={name: tensor.detach() for name, tensor in tensors.items()}, buffers=statistics, history=history
+    )
 
 
 def evaluate(model: nn.Module, weights: Mapping[str, Tensor], images: ImageTensors) -> tuple[float, float, Tensor]:
@@ -164,18 +177,25 @@ def buffers(model: nn.Module) -> Tensors:
     return {name: tensor for name, tensor in model.state_dict().items() if name not in learned}
 
 
+def _measured(task: Task, trained: Tensors, ema: Ema | None) -> tuple[Tensors, Tensors]:
+    """What is evaluated and written: trained tensors and running statistics, or their moving average."""
+    held = ema.tensors if ema else {**trained, **buffers(task.model)}
+    return {name: held[name] for name in trained}, {name: held[name] for name in held if name not in trained}
+
+
 def _step(task: Task, trained: Tensors, optimizer: torch.optim.Optimizer, index: Tensor, step: int) -> float:
     """One optimiser step on the images `index`; returns the training loss."""
     recipe = task.recipe
     device = task.train.labels.device
-    torch.manual_seed(derive(task.seed, "step", step))
+    seed_generators(derive(task.seed, "step", step))
     index = index.to(device)
     images = task.train.pixels(index, recipe.augment)
+    images, labels = mixed(images, task.train.labels[index], recipe, task.train.num_classes)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
         model, state = task.model, unstack(task.weights(trained))
         if task.first_stage and task.first_stage.covers(step):
             model, state = task.first_stage.cut(state, step)
-        logits, labels = functional_call(model, state, (images,)).float(), task.train.labels[index]
+        logits = functional_call(model, state, (images,)).float()
         if task.loss:
             loss = task.loss(logits, images, labels)
         else:
@@ -205,10 +225,13 @@ def _optimizer(trained: Tensors, task: Task) -> torch.optim.AdamW:
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=task.recipe.lr, betas=task.recipe.betas)
 
 
-def _record(task: Task, trained: Tensors, history: History, train_loss: float | None = None) -> dict[str, Any]:
+def _record(
+    task: Task, trained: Tensors, history: History, ema: Ema | None, train_loss: float | None = None
+) -> dict[str, Any]:
     """Evaluate on minival and append to the history; outside the clock."""
+    tensors, statistics = _measured(task, trained, ema)
     with torch.no_grad():
-        weights = task.weights(trained)
+        weights = {**task.weights(tensors), **statistics}
     loss, accuracy, _ = evaluate(task.model, weights, task.minival)
     history.metrics.append(
         {
@@ -225,9 +248,16 @@ def _record(task: Task, trained: Tensors, history: History, train_loss: float | 
 
 
 def _save(
-    checkpoint: Checkpoint, model: nn.Module, trained: Tensors, optimizer: torch.optim.Optimizer, history: History
+    checkpoint: Checkpoint,
+    model: nn.Module,
+    trained: Tensors,
+    optimizer: torch.optim.Optimizer,
+    history: History,
+    ema: Ema | None,
 ) -> None:
     tensors = {**trained, **{f"buffer/{name}": buffer for name, buffer in buffers(model).items()}}
+    if ema:
+        tensors |= {f"ema/{name}": average for name, average in ema.tensors.items()}
     for name, tensor in trained.items():
         state = optimizer.state[tensor]
         tensors |= {f"{key}/{name}": state[key] for key in ("exp_avg", "exp_avg_sq")}
@@ -235,9 +265,13 @@ def _save(
 
 
 def _restore(
-    checkpoint: Checkpoint | None, model: nn.Module, trained: Tensors, optimizer: torch.optim.Optimizer
+    checkpoint: Checkpoint | None,
+    model: nn.Module,
+    trained: Tensors,
+    optimizer: torch.optim.Optimizer,
+    ema: Ema | None,
 ) -> History:
-    """Put the checkpoint's state into tensors, model and optimiser; a fresh history at a first start."""
+    """Put the checkpoint's state into tensors, model, optimiser and average; a fresh history at a first start."""
     found = checkpoint.load() if checkpoint else None
     if found is None:
         return History()
@@ -251,6 +285,9 @@ def _restore(
             optimizer.state[tensor] = {"step": torch.tensor(float(history.step)), **moments}
         for name, buffer in buffers(model).items():
             buffer.copy_(tensors[f"buffer/{name}"])
+        if ema:
+            for name, average in ema.tensors.items():
+                average.copy_(tensors[f"ema/{name}"])
     return history
 
 
