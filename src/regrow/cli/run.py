@@ -6,11 +6,16 @@ import argparse
 import importlib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from regrow.cli.parsing import Commands, add_device
-from regrow.config import load_run
+from regrow.config import RunConfig, load_run
+from regrow.errors import UserError
 from regrow.stages import MODULES
 from regrow.warm import run_there
+
+if TYPE_CHECKING:
+    from regrow.stages.outcome import Place
 
 
 def add(commands: Commands) -> None:
@@ -23,6 +28,7 @@ def add(commands: Commands) -> None:
     run.add_argument("--records", type=Path, required=True, metavar="FOLDER", help="for summary, metrics, provenance")
     run.add_argument("--work", type=Path, metavar="FOLDER", help="checkpoints (default: beside --records)")
     add_device(run)
+    run.add_argument("--processes", type=int, default=1, help="that share every batch; one GPU each with --device cuda")
     run.set_defaults(command=_run)
 
 
@@ -42,4 +48,19 @@ def _run(arguments: argparse.Namespace) -> None:
         device=arguments.device,
         threads=arguments.threads,
     )
-    importlib.import_module(MODULES[config.stage]).run(config, place)
+    if arguments.processes < 1:
+        raise UserError(f"--processes: expected 1 or more, got {arguments.processes}")
+    if arguments.processes == 1:
+        _stage(config, place)
+    else:
+        from regrow.train.launch import launch
+
+        raise SystemExit(launch(arguments.processes, _stage, config, place))
+
+
+def _stage(config: RunConfig, place: Place) -> None:
+    """The run, in every process of it."""
+    from regrow.train.distributed import joined
+
+    with joined(place.torch_device()):
+        importlib.import_module(MODULES[config.stage]).run(config, place)

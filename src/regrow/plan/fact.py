@@ -35,11 +35,12 @@ def record(results: Path, run: Run) -> dict[str, Any] | None:
 
 
 def spent(folder: Path) -> Spent:
-    """What the ledger of a record says: all fits, and a teacher's forward passes.
+    """What the ledger of a record says: all fits, a teacher's forward passes, and the seconds of every device.
 
     Only the kept fit has its seconds on record; the others are taken to have run at its speed.
     """
-    summary, seconds = read_json(folder / "summary.json"), read_json(folder / "provenance.json")["seconds"]
+    summary, made = read_json(folder / "summary.json"), read_json(folder / "provenance.json")
+    seconds = made["seconds"] * made.get("processes", 1)
     flops, others = summary["flops"], summary.get("selection_flops", 0)
     fits = 1 + others / flops if flops else 1
     return Spent(flops=flops + others + summary.get("teacher_flops", 0), seconds=seconds * fits)

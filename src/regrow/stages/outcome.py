@@ -16,6 +16,7 @@ from regrow.config import ModelConfig, RunConfig, canonical
 from regrow.errors import UserError
 from regrow.models.vit import Tensors, check, initial, stack, unstack
 from regrow.stages.images import Images
+from regrow.train import distributed
 from regrow.train.checkpoint import Checkpoint, load_tensors, save_tensors
 from regrow.train.device import torch_device
 from regrow.train.loop import History, Task, evaluate, train
@@ -113,7 +114,12 @@ def write_outcome(
     history: History,
     inputs: dict[str, str],
 ) -> None:
-    """Write weights, metrics.jsonl, provenance.json and last summary.json; each whole or not at all."""
+    """Write weights, metrics.jsonl, provenance.json and last summary.json; each whole or not at all.
+
+    Of several processes the first writes.
+    """
+    if distributed.rank():
+        return
     checksum = save_tensors(place.weights, unstack(weights), run=f"{config.stage}/{config.run}")
     records.write_jsonl(place.records / "metrics.jsonl", metrics)
     device = torch.cuda.get_device_name() if place.torch_device().type == "cuda" else "cpu"
@@ -123,6 +129,7 @@ def write_outcome(
             **records.provenance(),
             "device": device,
             "threads": place.threads,
+            "processes": distributed.size(),
             "seconds": history.seconds,
             "clock": history.clock,
             "resumes": history.resumes,

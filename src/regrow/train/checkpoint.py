@@ -19,6 +19,7 @@ from torch import Tensor
 
 from regrow.errors import UserError
 from regrow.records import write_bytes
+from regrow.train import distributed
 
 METADATA = "regrow"
 """The one key of the file's metadata. The format writes several keys in no fixed order, and so no fixed bytes."""
@@ -73,7 +74,9 @@ class Checkpoint:
         self.path = work / f"checkpoint-{key[:16]}.safetensors"
 
     def save(self, tensors: Mapping[str, Tensor], state: dict[str, Any]) -> None:
-        save_tensors(self.path, tensors, state=json.dumps(state))
+        """Of several processes the first writes; all have the same state."""
+        if distributed.rank() == 0:
+            save_tensors(self.path, tensors, state=json.dumps(state))
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The last good state, or None at a first start. A damaged file is named, set aside and not used."""
@@ -90,4 +93,5 @@ class Checkpoint:
 
     def remove(self) -> None:
         """The run is done: its outputs are written."""
-        self.path.unlink(missing_ok=True)
+        if distributed.rank() == 0:
+            self.path.unlink(missing_ok=True)

@@ -26,6 +26,7 @@ from torch.nn.functional import cross_entropy
 from regrow.config import Recipe
 from regrow.errors import UserError
 from regrow.models.vit import Tensors, unstack
+from regrow.train import distributed
 from regrow.train.augment import mixed
 from regrow.train.batches import ImageTensors, order
 from regrow.train.checkpoint import Checkpoint
@@ -33,6 +34,7 @@ from regrow.train.ema import Ema
 from regrow.train.progress import Reporter
 from regrow.train.seeds import derive, seed_generators
 from regrow.train.sub_models import FirstStage
+from regrow.train.whole_batch import see_whole_batches
 
 SAVE_EVERY = 20.0
 """Seconds between two checkpoints."""
@@ -63,8 +65,13 @@ class Task:
     loss: Loss | None = None
     first_stage: FirstStage | None = None
 
+    @property
+    def models(self) -> list[nn.Module]:
+        """Every model that a step may run."""
+        return [self.model, *(self.first_stage.models.values() if self.first_stage else ())]
+
     def flops(self, step: int) -> int:
-        """Training FLOPs of one step."""
+        """Training FLOPs of one step, of all processes."""
         first = self.first_stage
         return first.flops(step) if first and first.covers(step) else self.flops_per_step
 
@@ -92,14 +99,15 @@ class Trained:
 
 
 class Stopped(SystemExit):
-    """A signal asked the run to stop; its state is saved."""
+    """A signal asked the run, in one process or more, to stop; its state is saved."""
 
 
 def train(task: Task, checkpoint: Checkpoint | None = None) -> Trained:
     """Train to the end of the recipe, from the checkpoint where there is one.
 
     Raises:
-        UserError: the loss is not finite; nothing of that step was applied.
+        UserError: the loss is not finite; nothing of that step was applied. Processes that cannot share the batch
+            alike, or do not see the same checkpoint.
         Stopped: SIGTERM or SIGINT; the state is saved first.
     """
     recipe = task.recipe
@@ -107,7 +115,15 @@ def train(task: Task, checkpoint: Checkpoint | None = None) -> Trained:
     trained = {name: tensor.detach().clone().requires_grad_() for name, tensor in task.trained.items()}
     optimizer = _optimizer(trained, task)
     ema = Ema({**trained, **buffers(task.model)}, recipe.ema) if recipe.ema else None
-    history = _restore(checkpoint, task.model, trained, optimizer, ema)
+    for model in task.models:
+        see_whole_batches(model)
+    with distributed.first_goes_first():
+        history = _restore(checkpoint, task.model, trained, optimizer, ema)
+    if distributed.agreed(history.step) > history.step:
+        raise UserError(
+            f"{task.label}: process {distributed.rank()} sees another checkpoint than the first; --work must lie on a "
+            "file system that all processes share"
+        )
     warmup = recipe.warmup_steps(len(task.train))
     schedule = CosineLRScheduler(
         optimizer,
@@ -123,7 +139,7 @@ def train(task: Task, checkpoint: Checkpoint | None = None) -> Trained:
         _record(task, trained, history, ema)
     task.model.train()
     saved = started = time.monotonic()
-    with Reporter(task.label, steps, history.step) as reporter, _signals() as stop:
+    with Reporter(task.label, steps, history.step) as reporter, _signals() as caught:
         indices = order(
             len(task.train), recipe.batch_size, steps, task.seed, history.step, repeats=recipe.repeated_augment
         )
@@ -141,13 +157,15 @@ def train(task: Task, checkpoint: Checkpoint | None = None) -> Trained:
                 started = time.monotonic()
                 reporter.note = f"minival {latest['minival_accuracy']:.2f} %  loss {latest['minival_loss']:.3f}"
             reporter.update(history.step)
+            stop = distributed.agreed(caught[0] if caught else 0)
             if checkpoint and history.step < steps and (stop or time.monotonic() - saved > SAVE_EVERY):
                 now = time.monotonic()
                 history.seconds, started = history.seconds + now - started, now
                 _save(checkpoint, task.model, trained, optimizer, history, ema)
                 saved = time.monotonic()
             if stop and history.step < steps:
-                raise Stopped(128 + stop[0])
+                distributed.wait()
+                raise Stopped(128 + stop)
     history.seconds += time.monotonic() - started
     tensors, statistics = _measured(task, trained, ema)
     return Trained(
@@ -156,19 +174,23 @@ def train(task: Task, checkpoint: Checkpoint | None = None) -> Trained:
 
 
 def evaluate(model: nn.Module, weights: Mapping[str, Tensor], images: ImageTensors) -> tuple[float, float, Tensor]:
-    """Mean cross-entropy, accuracy in percent, and the predicted class of every image [N]."""
+    """Mean cross-entropy, accuracy in percent, and the predicted class of every image [N].
+
+    Processes share the batches, which are those of one process: the same weights give the same bits.
+    """
     model.eval()
     state = unstack(weights)
-    losses, predictions = [], []
+    losses, predicted = torch.zeros(len(images), device=images.labels.device), torch.zeros_like(images.labels)
     with torch.inference_mode():
-        for start in range(0, len(images), EVAL_BATCH):
+        for start in range(distributed.rank() * EVAL_BATCH, len(images), distributed.size() * EVAL_BATCH):
             part = slice(start, start + EVAL_BATCH)
             logits = functional_call(model, state, (images.pixels(part),)).float()
-            losses.append(cross_entropy(logits, images.labels[part], reduction="none"))
-            predictions.append(logits.argmax(1))
-    predicted = torch.cat(predictions)
+            losses[part] = cross_entropy(logits, images.labels[part], reduction="none")
+            predicted[part] = logits.argmax(1)
+    distributed.add(losses)
+    distributed.add(predicted)
     accuracy = 100 * (predicted == images.labels).double().mean()
-    return float(torch.cat(losses).double().mean()), float(accuracy), predicted
+    return float(losses.double().mean()), float(accuracy), predicted
 
 
 def buffers(model: nn.Module) -> Tensors:
@@ -184,13 +206,18 @@ def _measured(task: Task, trained: Tensors, ema: Ema | None) -> tuple[Tensors, T
 
 
 def _step(task: Task, trained: Tensors, optimizer: torch.optim.Optimizer, index: Tensor, step: int) -> float:
-    """One optimiser step on the images `index`; returns the training loss."""
+    """One optimiser step on the images `index`, of which each process takes its part; returns the training loss.
+
+    What is random is drawn for the whole batch, so it does not depend on the number of processes.
+    """
     recipe = task.recipe
     device = task.train.labels.device
     seed_generators(derive(task.seed, "step", step))
     index = index.to(device)
+    part = distributed.part(len(index))
     images = task.train.pixels(index, recipe.augment)
     images, labels = mixed(images, task.train.labels[index], recipe, task.train.num_classes)
+    images, labels = images[part], labels[part]
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
         model, state = task.model, unstack(task.weights(trained))
         if task.first_stage and task.first_stage.covers(step):
@@ -200,13 +227,16 @@ def _step(task: Task, trained: Tensors, optimizer: torch.optim.Optimizer, index:
             loss = task.loss(logits, images, labels)
         else:
             loss = cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-    value = loss.item()
+    mean = loss.detach()
+    distributed.average([mean])
+    value = mean.item()
     if not math.isfinite(value):
         raise UserError(
             f"{task.label}: the loss is {value} at step {step}; no step was taken. Lower lr or raise warmup"
         )
     optimizer.zero_grad()
     loss.backward()
+    distributed.average(tensor.grad for tensor in trained.values() if tensor.grad is not None)
     if recipe.grad_clip is not None:
         nn.utils.clip_grad_norm_(list(trained.values()), recipe.grad_clip)
     optimizer.step()

@@ -51,7 +51,7 @@ class FirstStage:
             if block is None or block < depth:
                 trains = name.startswith(("head.", "norm.")) if block is None else block >= depth - self.layers
                 part[name] = tensor if trains else tensor.detach()
-        return self._models[depth].train(), part
+        return self.models[depth].train(), part
 
     def flops(self, step: int) -> int:
         """Forward through the sub-model, backward through the blocks that learn and the head."""
@@ -62,7 +62,7 @@ class FirstStage:
         return self.recipe.batch_size * image
 
     @cached_property
-    def _models(self) -> dict[int, nn.Module]:
+    def models(self) -> dict[int, nn.Module]:
         depths = range(self.layers, self.config.depth + 1, self.layers)
         return {depth: build(_at(self.config, depth), drop_path=self.recipe.drop_path) for depth in depths}
 
