@@ -36,6 +36,8 @@ rule train:
     conda:
         "../envs/regrow.yaml"
     threads: 1
+    resources:
+        processes=1,
     params:
         data=data_folder,
         init=init_option,
@@ -46,4 +48,4 @@ rule train:
     shell:
         "regrow run {input.config} --data {params.data} {params.init}"
         " --weights {output.weights} --records {params.records} --work {params.work}"
-        " --threads {threads} 2>&1 | tee -i {log}"
+        " --threads {threads} --processes {resources.processes} 2>&1 | tee -i {log}"

@@ -5,6 +5,7 @@ A process that dies takes the others down and all start again, from the last che
 
 from __future__ import annotations
 
+import os
 import sys
 import uuid
 from collections.abc import Callable
@@ -37,6 +38,7 @@ def launch(processes: int, function: Callable[..., None], *arguments: object) ->
         rdzv_endpoint="localhost:0",
         max_restarts=RESTARTS,
     )
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # else a restart may read the addresses of the dead
     try:
         codes = elastic_launch(config, _worker)(function, *arguments)
     except SignalException as stopped:
