@@ -78,6 +78,16 @@ def test_processes_train_what_one_trains(digits: Path, recipe: Recipe, processes
         assert all(torch.equal(tensor, other["tensors"][name]) for name, tensor in first["tensors"].items())
 
 
+def test_a_process_computes_its_part_alone(digits: Path) -> None:
+    def work() -> list[int]:
+        one, seen = task(digits, RECIPE), []
+        one.model.register_forward_pre_hook(lambda module, images: seen.append((module.training, len(images[0]))))
+        train(one)
+        return [sum(images for training, images in seen if training is kind) for kind in (True, False)]
+
+    assert together(work) == [[12 * 8, 4 * 200], [12 * 8, 0]], "200 images are one batch of an evaluation"
+
+
 def test_a_teachers_batch_norm_sees_the_whole_batch(digits: Path) -> None:
     """Its running statistics and the curve. AdamW's first step follows a gradient's sign, be it rounding."""
     recipe = RECIPE.model_copy(update={"lr": 1e-4})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from regrow.errors import UserError
 from regrow.records import read_json
 from regrow.stages import model as model_stage
 from regrow.stages.outcome import Place
+from regrow.train import checkpoint as checkpoints
 from regrow.train import distributed, launch, loop
 from regrow.train.checkpoint import Checkpoint
-from regrow.train.loop import train
+from regrow.train.loop import Stopped, train
 from test_distributed import NOISY, assert_close
 from test_train import same, task
 
@@ -55,7 +57,11 @@ def test_all_stop_at_one_step_and_any_number_goes_on(digits: Path, tmp_path: Pat
     def stopped() -> None:
         if distributed.rank() == before - 1:  # only one process is told
             when(5, stop_itself)
-        train(task(digits, NOISY), checkpoint)
+        try:
+            train(task(digits, NOISY), checkpoint)
+        except Stopped:
+            assert checkpoint.path.exists(), "nobody leaves before the state is saved"
+            raise
 
     def resumed() -> dict[str, Any]:
         done = train(task(digits, NOISY), checkpoint)
@@ -87,7 +93,12 @@ def test_processes_that_see_other_checkpoints_do_not_start(digits: Path, tmp_pat
     assert "process 1 sees another checkpoint than the first; --work must lie on" in together(run)[1]
 
 
-def test_a_damaged_checkpoint_is_set_aside_once(digits: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_set_aside_once(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly(path: Path) -> None:
+        time.sleep(0.2)
+        raise UserError(f"{path}: corrupt")
+
+    monkeypatch.setattr(checkpoints, "load_tensors", slowly)
     checkpoint = Checkpoint(tmp_path, "key")
     checkpoint.path.write_bytes(b"damaged")
     first, second = together(lambda: {"tensors": train(task(digits), checkpoint).tensors})
@@ -111,15 +122,19 @@ def killed_then_stopped(config: RunConfig, place: Place) -> None:
 
 
 @pytest.mark.workflow
-def test_a_killed_worker_is_replaced_and_a_stopped_launcher_stops_all(digits: Path, tmp_path: Path) -> None:
+def test_a_killed_worker_is_replaced_and_a_stopped_launcher_stops_all(
+    digits: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Real workers of torchrun's: one is killed, all start again from the checkpoint, and are told to stop."""
     config = train_config(recipe=NOISY.model_copy(update={"duration": "400 steps"}))
     launcher = multiprocessing.get_context("fork").Process(
         target=lambda: launch.launch(2, killed_then_stopped, config, place(digits, tmp_path / "two"))
     )
     launcher.start()
-    launcher.join(240)
+    launcher.join(600)
+    launcher.kill()
     assert launcher.exitcode == 128 + signal.SIGTERM
+    assert capfd.readouterr().out.count("resumes at step") == 1, "only the first process speaks"
     (path,) = (tmp_path / "two/work").iterdir()
     left = Checkpoint(path.parent, path.stem.removeprefix("checkpoint-")).load()
     assert left
