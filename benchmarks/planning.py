@@ -40,7 +40,9 @@ def main() -> None:
     for found in zip(*turns, strict=True):
         jobs, seconds = found[0][0], [value for _, value in found]
         middle = statistics.median(seconds)
-        print(f"{jobs} jobs: {middle:.1f} s ({min(seconds):.1f}-{max(seconds):.1f}), {1e3 * middle / jobs:.1f} ms a job")
+        print(
+            f"{jobs} jobs: {middle:.1f} s ({min(seconds):.1f}-{max(seconds):.1f}), {1e3 * middle / jobs:.1f} ms a job"
+        )
 
 
 def checkout(folder: Path) -> Path:
@@ -56,9 +58,20 @@ def plan(folder: Path, tier: str, seeds: int) -> tuple[int, float]:
     params = yaml.safe_load((ROOT / f"params/{tier}.yaml").read_text())
     path = folder / f"params/{seeds}.yaml"
     path.write_text(yaml.safe_dump(params | {"tier": f"seeds{seeds}", "seeds": list(range(seeds))}, sort_keys=False))
-    command = [sys.executable, "-m", "snakemake", "-n", "--cores", "1", "--config", f"params={path.relative_to(folder)}"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "-n",
+        "--cores",
+        "1",
+        "--config",
+        f"params={path.relative_to(folder)}",
+    ]
     start = time.perf_counter()
-    done = subprocess.run([*command, "--quiet", "host", "reason"], cwd=folder, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [*command, "--quiet", "host", "reason"], cwd=folder, capture_output=True, text=True, check=True
+    )
     seconds = time.perf_counter() - start
     total = re.findall(r"^total +(\d+)$", done.stdout, re.MULTILINE)
     return int(total[-1]), seconds
