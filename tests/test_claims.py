@@ -3,41 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 
-from conftest import ROOT
-from regrow.arithmetic.mango import LEAD, LIGO_TABLE, SAVED
-from regrow.config import Params
-from regrow.errors import UserError
+from claims_ledger import ARITHMETIC, FILE, LEDGER, claim, rows
 from regrow.report import write_report
-from regrow.report.claims import claims_markdown, claims_table, claims_words, load_ledger
+from regrow.report.claims import claims_markdown, claims_table, claims_words
 from regrow.report.claims.ledger import Claim, Ledger
 from regrow.report.claims.quantities import QUANTITIES
-from regrow.report.claims.verdict import Verdict, judge, papers_setting, settle
-from regrow.report.estimate import Estimate
+from regrow.report.claims.verdict import Verdict, papers_setting, settle
 from regrow.report.frames import Records, read
-from regrow.report.table import Table
-from test_report import ARMS as GROWTH_ARMS
-from test_report import PARAMS as GROWTH
-from test_report import write_records as write_growth
-from test_report_learngene import PARAMS, write_records
+from synthetic_growth import PARAMS as GROWTH
+from synthetic_growth import write_records as write_growth
+from synthetic_learngene import PARAMS, write_records
 
-FILE, ARITHMETIC = ROOT / "params/claims.yaml", ROOT / "results/arithmetic/claims.csv"
-LEDGER = load_ledger(FILE, ARITHMETIC)
 SOURCE = PARAMS.source_data.model_copy(update={"name": "imagenet-1k"})
-RIVALS = {
-    name: {"label": name.upper(), "operator": {"name": "stackbert"}, "source": "small"}
-    for name in ("bert2bert-fpi", "bert2bert-aki", "ligo")
-}
-WITH_RIVALS = Params.model_validate(GROWTH.model_dump() | {"arms": GROWTH_ARMS | RIVALS})
-NEVER = [10.0, 20, 30, 40, 50]
-"""A curve that does not reach scratch's end."""
 
 
 @pytest.fixture(scope="module")
@@ -65,30 +46,6 @@ def one_seed(tmp_path_factory) -> Records:
     params, folder = GROWTH.model_copy(update={"seeds": (0,)}), tmp_path_factory.mktemp("seed")
     write_growth(params, folder)
     return read(params, folder)
-
-
-def rivals(folder: Path, **curves: list[float]) -> pd.DataFrame:
-    """The claims of a growth tier with rivals: a row a claim."""
-    write_growth(WITH_RIVALS, folder, curves)
-    return rows(claims_table(read(WITH_RIVALS, folder), LEDGER))
-
-
-def rows(table: Table) -> pd.DataFrame:
-    return table.data.set_index("claim")
-
-
-def claim(**changes: Any) -> Claim:
-    """A claim of about 10 points, more than 0."""
-    stated = {"paper": "P", "place": "abstract", "known_from": "abstract", "statement": "S", "unit": "points"}
-    stated |= {
-        "value": 10,
-        "tolerance": 1,
-        "scope": "training",
-        "quantity": "flops_saved",
-        "arm": "mango",
-        "against": 0,
-    }
-    return Claim.model_validate(stated | changes)
 
 
 @pytest.mark.parametrize("tier", ["records", "growth_only", "on_imagenet", "one_seed"])
@@ -205,69 +162,10 @@ def test_a_transfer_is_the_papers_on_its_own_set_only(records, on_imagenet):
     assert len(settle(mnist, LEDGER, on_imagenet).found.runs) == 4  # two arms, two seeds, one set of the two
 
 
-def test_an_arm_is_held_to_the_best_of_the_others(tmp_path):
-    better = [10.0, 60, 80, 84, 86]
-    data = rivals(tmp_path, **{"bert2bert-fpi": [10.0, 40, 60, 80, 84], "bert2bert-aki": better, "ligo": NEVER})
-    found = data.loc["mango-over-bert2bert"]
-    assert found[["over", "mean", "verdict"]].tolist() == ["bert2bert-aki", 12.5, "direction only"]
-    assert "target/bert2bert-aki_s0" in found["runs"]
-    assert "fpi" not in found["runs"]
-
-
 def test_of_costs_the_best_other_is_the_cheapest(records):
     quantity = {"quantity": "family_flops", "arm": "tleg", "unit": "x", "against": 1}
     found = settle(claim(**quantity, over=["scratch-long", "scratch"]), LEDGER, records).found
     assert (found.over, found.value.mean) == ("scratch", pytest.approx(6000 / 9000))
-
-
-def test_misses(tmp_path):
-    data = rivals(tmp_path / "a", ligo=NEVER, **{"bert2bert-aki_s1": NEVER})
-    assert data.loc["ligo-ligo-flops", ["mean", "high", "verdict"]].tolist() == [-math.inf, -math.inf, "not reproduced"]
-    assert data.loc["mango-over-ligo", ["mean", "verdict"]].tolist() == [math.inf, "direction only"]
-    some = data.loc["ligo-bert2bert-flops"]
-    assert some["verdict"] == "not testable at this tier"
-    assert some["why"].startswith("not every seed has a finite number")
-    both = rivals(tmp_path / "b", ligo=NEVER, mango=NEVER).loc["mango-over-ligo"]
-    assert math.isnan(both["mean"])
-    assert both["verdict"] == "not testable at this tier"
-    odd = rivals(tmp_path / "c", ligo_s0=NEVER, mango_s1=NEVER).loc["mango-over-ligo"]
-    assert odd["verdict"] == "not testable at this tier"
-
-
-def estimated(low: float, high: float, n: int = 3) -> Estimate:
-    return Estimate(n=n, mean=(low + high) / 2, sd=1.0, low=low, high=high, boot_low=low, boot_high=high)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "changes", "here", "papers"),
-    [
-        (9.5, 10.5, {}, "direction only", "reproduced"),
-        (8.8, 9.0, {}, "direction only", "direction only"),
-        (10.9, 11.1, {}, "direction only", "reproduced"),
-        (11.0, 11.4, {}, "direction only", "direction only"),
-        (-8.0, 28.0, {}, "not testable at this tier", "reproduced"),
-        (-1.0, 5.0, {}, "not testable at this tier", "not testable at this tier"),
-        (-5.0, -1.0, {}, "not reproduced", "not reproduced"),
-        (-5.0, 0.0, {}, "not reproduced", "not reproduced"),
-        (0.0, 5.0, {}, "not testable at this tier", "not testable at this tier"),
-        (-12.0, -10.0, {"value": -11}, "direction only", "reproduced"),
-        (-5.0, -4.0, {"value": -11}, "direction only", "direction only"),
-        (4.0, 5.0, {"value": -11}, "not reproduced", "not reproduced"),
-        (-4.0, 5.0, {"value": -11}, "not testable at this tier", "not testable at this tier"),
-        (20.0, 30.0, {"sense": "at least"}, "direction only", "reproduced"),
-        (8.0, 9.8, {"sense": "at least"}, "direction only", "direction only"),
-        (-0.9, 0.5, {"value": 0, "against": -1, "sense": "at least"}, "direction only", "reproduced"),
-        (-3.0, -1.5, {"value": 0, "against": -1, "sense": "at least"}, "not reproduced", "not reproduced"),
-        (9.5, 10.5, {"against": None, "scope": "ImageNet"}, "not reproduced", "reproduced"),
-        (8.0, 8.5, {"against": None, "scope": "ImageNet"}, "not reproduced", "not reproduced"),
-        (math.nan, math.nan, {}, "not testable at this tier", "not testable at this tier"),
-    ],
-)
-def test_the_rules(low, high, changes, here, papers):
-    stated, found = claim(**changes), estimated(low, high)
-    assert judge(stated, found, papers=False)[0] == here
-    assert judge(stated, found, papers=True)[0] == papers
-    assert judge(stated, estimated(low, high, n=1), papers=True)[0] == "not testable at this tier"
 
 
 def test_arithmetic_is_settled_by_the_first_reading(growth_only):
@@ -281,27 +179,6 @@ def test_arithmetic_is_settled_by_the_first_reading(growth_only):
     assert (settled.verdict, settled.why) == ("reproduced", "2 of 3 readings agree; ours: ours")
     settled = settle(Claim.model_validate(given | {"value": 30}), ledger, growth_only)
     assert (settled.verdict, settled.why) == ("not reproduced", "1 of 3 readings agree; ours: ours")
-
-
-def test_the_ledger_says_what_the_arithmetic_says():
-    for name, stated in LEDGER.claims.items():
-        if stated.scope == "exact arithmetic":
-            assert set(LEDGER.readings.loc[[stated.quantity], "stated"]) == {stated.value}, name
-    values = {name: stated.value for name, stated in LEDGER.claims.items()}
-    assert values["mango-saved"] == SAVED
-    assert {"bert2BERT": values["mango-over-bert2bert"], "LiGO": values["mango-over-ligo"]} == LEAD
-    assert {"bert2BERT": values["ligo-bert2bert-flops"], "LiGO": values["ligo-ligo-flops"]} == LIGO_TABLE
-
-
-def test_no_claim_is_lost_by_a_repeated_key():
-    lines = [line for line in FILE.read_text().splitlines() if line.startswith("  ") and line[2] not in " #"]
-    assert [line.strip(" :") for line in lines] == list(LEDGER.claims)
-
-
-def test_the_statements_have_their_values():
-    for name, stated in LEDGER.claims.items():
-        if stated.sense == "about":
-            assert f"{abs(stated.value):g}" in stated.statement or f"{stated.value:.2f}" in stated.statement, name
 
 
 def test_the_files(records, tmp_path):
@@ -321,50 +198,3 @@ def test_the_files(records, tmp_path):
     assert pd.read_csv(tmp_path / "claims.csv")["verdict"].tolist() == table.data["verdict"].tolist()
     report = (tmp_path / "REPORT.md").read_text()
     assert f"## Claims\n\n{claims_words(table)}\n\n{table.markdown().strip()}\n\n## What did not work" in report
-
-
-def edited(tmp_path: Path, name: str = "mango-saved", **changes: Any) -> Path:
-    """The shipped ledger with one claim changed; None takes a key away."""
-    raw = yaml.safe_load(FILE.read_text())
-    changed = raw["claims"][name] | changes
-    raw["claims"][name] = {key: value for key, value in changed.items() if value is not None}
-    path = tmp_path / "claims.yaml"
-    path.write_text(yaml.safe_dump(raw))
-    return path
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"tolerence": 3}, r"claims\.yaml: claims\.mango-saved\.tolerence: unknown key; did you mean 'tolerance'"),
-        (
-            {"quantity": "flop_saved"},
-            r"claims\.yaml: claims\.mango-saved: quantity: 'flop_saved' .* 'flops_saved'\? \(va",
-        ),
-        ({"scope": "exact"}, r"claims\.mango-saved\.scope: .*'exact arithmetic', 'training' or 'ImageNet'"),
-        ({"arm": None}, r"claims\.mango-saved: arm: which"),
-        ({"against": None}, r"claims\.mango-saved: against: a claim on training"),
-        ({"against": 76}, r"claims\.mango-saved: against: "),
-        ({"unit": "x"}, r"claims\.mango-saved: unit: flops_saved is no number in 'x'"),
-        ({"name": "tleg-stored", "unit": "%"}, r"claims\.tleg-stored: unit: stored_parameters is no number in '%'"),
-        ({"name": "tleg-stored", "over": None}, r"claims\.tleg-stored: unit: .* needs `over`"),
-        ({"name": "tleg-stored-counted", "arm": "tleg"}, r"claims\.tleg-stored-counted: arm: a claim of exact"),
-        (
-            {"name": "tleg-stored-counted", "quantity": "fixed set of parameters stored"},
-            r"yaml: claims\.tleg-stored-counted\.quantity: .* has no 'fixed set .*; did you mean 'one fixed set",
-        ),
-    ],
-)
-def test_a_wrong_entry_is_refused(tmp_path, changes, message):
-    with pytest.raises(UserError, match=message):
-        load_ledger(edited(tmp_path, **changes), ARITHMETIC)
-
-
-def test_missing_files_name_the_cure(tmp_path):
-    with pytest.raises(UserError, match=r"none\.yaml: no such ledger of claims; name it with --claims"):
-        load_ledger(tmp_path / "none.yaml", ARITHMETIC)
-    with pytest.raises(UserError, match=r"claims\.csv: no such table; `regrow count --out .*` makes it"):
-        load_ledger(FILE, tmp_path / "claims.csv")
-    (tmp_path / "bad.yaml").write_text("claims: [1,")
-    with pytest.raises(UserError, match=r"bad\.yaml: not valid YAML"):
-        load_ledger(tmp_path / "bad.yaml", ARITHMETIC)

@@ -22,8 +22,8 @@ from regrow.report.improvement import improvement_table
 from regrow.report.saving import savings
 from regrow.report.style import styled
 from regrow.study import runs
-from test_report import PARAMS as TINY
-from test_report import write_records
+from synthetic_growth import PARAMS as TINY
+from synthetic_growth import write_records
 
 PARAMS = TINY.model_copy(update={"pretrain": TINY.pretrain.model_copy(update={"batch_size": 20}), "transfer_data": {}})
 """400 steps of 10 images for every target, of 20 for the source; two fits of 20 steps of 10."""

@@ -16,9 +16,9 @@ from regrow.explain import Cell, explain, in_short, row_names
 from regrow.report.frames import Records, read
 from regrow.report.tables import record_tables
 from regrow.study import runs
-from test_report import PARAMS as GROWTH
-from test_report import write_records as write_growth
-from test_report_learngene import PARAMS, write_records
+from synthetic_growth import PARAMS as GROWTH
+from synthetic_growth import write_records as write_growth
+from synthetic_learngene import PARAMS, write_records
 
 
 @pytest.fixture(scope="module")

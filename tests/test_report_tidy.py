@@ -14,7 +14,7 @@ from regrow.report.style import UNDATED, styled
 from regrow.report.tables import record_tables
 from regrow.report.tidy import CURVES, RUNS, tidy_texts
 from regrow.report.write import drawn
-from test_report_learngene import PARAMS, write_records
+from synthetic_learngene import PARAMS, write_records
 
 UNEVEN = {"mango_s1": [0.1 + 0.2, 100 / 3, 60, 80.00000000000001, 82], "scratch_s0": [10, 40, 60, 70, 79.3]}
 """Digits that ten would not hold."""
