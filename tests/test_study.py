@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from conftest import ROOT
 from regrow.code import sources
-from regrow.config import GrowConfig, Params, TrainConfig, load_params
+from regrow.config import GrowConfig, Params, TrainConfig, canonical, load_params
 from regrow.data.registry import SETS
 from regrow.errors import UserError
 from regrow.growth.registry import OPERATORS, entry, operator
@@ -279,3 +280,22 @@ def test_ligo_as_shipped_is_fitted_by_its_codes_schedule_alone(tier: str) -> Non
     assert fit.lr_candidates == (fit.recipe.lr,) == (pytest.approx(2e-4 * steps / 10_000),)
     assert math.ceil(fit.recipe.warmup * steps) == steps == 100
     assert params.arms["ligo-code"].fit is None
+
+
+def test_a_transfer_set_may_have_its_own_duration(smoke: Params) -> None:
+    assert smoke.transfer.duration == "20 steps"
+    few = smoke.transfer_data["digits-few"]
+    longer = smoke.model_dump() | {"transfer_data": {"a": few, "b": few.model_copy(update={"duration": "30 epochs"})}}
+    recipes = {
+        key: run.config.recipe
+        for key, run in runs(Params.model_validate(longer)).items()
+        if isinstance(run.config, TrainConfig) and run.stage == "transfer"
+    }
+    assert {recipe.duration for key, recipe in recipes.items() if "_a_" in key} == {"20 steps"}
+    assert {recipe.duration for key, recipe in recipes.items() if "_b_" in key} == {"30 epochs"}
+    assert len({canonical(recipe.model_copy(update={"duration": "1 step"})) for recipe in recipes.values()}) == 1
+    wrong = few.model_copy(update={"duration": "30 epoks"})
+    with pytest.raises(ValidationError, match="duration '30 epoks' is not like '3 epochs'"):
+        Params.model_validate(smoke.model_dump() | {"transfer_data": {"a": wrong.model_dump()}})
+    with pytest.raises(ValidationError, match=r"source_data.duration: only a transfer set has its own"):
+        Params.model_validate(smoke.model_dump() | {"source_data": few.model_dump() | {"duration": "3 epochs"}})

@@ -305,7 +305,7 @@ def _transfer(
 
 
 def _transfer_recipe(params: Params, data: DataConfig) -> Recipe:
-    """The tier's recipe, and what the two sets decide.
+    """The tier's recipe, for as long as the set asks, and what the two sets decide.
 
     Images are inverted at random where the set's polarity is the opposite of the source's; a set whose labels a
     flip would change is never flipped.
@@ -314,4 +314,4 @@ def _transfer_recipe(params: Params, data: DataConfig) -> Recipe:
     opposite = "colour" not in (source, target) and source != target
     augment = params.transfer.augment
     decided = {"invert": augment.invert or opposite, "flip": augment.flip and SETS[data.name].flip}
-    return params.transfer.model_copy(update={"augment": augment.model_copy(update=decided)})
+    return params.transfer_recipe(data).model_copy(update={"augment": augment.model_copy(update=decided)})

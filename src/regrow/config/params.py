@@ -20,6 +20,7 @@ class DataConfig(Frozen):
     name: str
     minival: int | float = Field(gt=0, description="training images held out for every choice: a number or a share")
     per_class: int | None = Field(default=None, gt=0, description="few-shot: training images kept per class")
+    duration: str | None = Field(default=None, description="of a transfer to it, instead of the tier's")
 
 
 class TargetRule(Frozen):
@@ -50,6 +51,10 @@ class Params(Frozen):
     learngene: Learngene | None = None
     rule: TargetRule = TargetRule()
 
+    def transfer_recipe(self, data: DataConfig) -> Recipe:
+        """The tier's recipe of a transfer, for as long as the set asks."""
+        return self.transfer.model_copy(update={"duration": data.duration}) if data.duration else self.transfer
+
     @model_validator(mode="after")
     def _references(self) -> Self:
         if self.scratch not in self.arms or self.arms[self.scratch].operator is not None:
@@ -57,6 +62,10 @@ class Params(Frozen):
         for name, arm in self.arms.items():
             if arm.source is not None and arm.source not in self.sources:
                 raise ValueError(f"arms.{name}.source: {arm.source!r} is not one of sources: {', '.join(self.sources)}")
+        if self.source_data.duration:
+            raise ValueError("source_data.duration: only a transfer set has its own; see `pretrain` and `train`")
+        for data in self.transfer_data.values():
+            self.transfer_recipe(data).steps(1)
         names = [*self.arms, *self.sources, *self.transfer_data]
         if self.learngene:
             names += [*self.learngene.arms, *self.learngene.auxiliaries, *self.learngene.sources]
