@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regrow.cli.parsing import Commands
-from regrow.config import load_params
+from regrow.config import Params, load_params
+from regrow.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,7 @@ def add(commands: Commands) -> None:
     speed.add_argument(
         "--device-records", type=Path, nargs="+", default=[], metavar="FOLDER", help="results made on it: results/gpu"
     )
+    plan.add_argument("--devices", type=int, nargs="+", default=[], metavar="N", help="wall hours on so many")
     plan.add_argument("--results", type=Path, metavar="FOLDER", help="default: results/<tier>")
     plan.add_argument("--data", type=Path, default=Path("results/data"), metavar="FOLDER", help="the packed sets")
     plan.set_defaults(command=_plan)
@@ -44,7 +46,7 @@ def _plan(arguments: argparse.Namespace) -> None:
         throughput=None if arguments.throughput is None else 1e12 * arguments.throughput,
         devices=arguments.device_records,
     )
-    print("\n".join(_lines(found)))
+    print("\n".join([*_lines(found), *_walls(params, found, arguments.devices)]))
 
 
 def _lines(plan: Plan) -> Iterator[str]:
@@ -62,6 +64,19 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield "No device hours: nothing was measured yet; give --throughput TFLOPS or --device-records FOLDER."
     for name, size in plan.data_bytes.items():
         yield f"Data: {name}, {size / 1e6:,.1f} MB"
+
+
+def _walls(params: Params, plan: Plan, devices: list[int]) -> Iterator[str]:
+    from regrow.plan.wall import wall_hours
+    from regrow.study import runs
+
+    if unreal := [count for count in devices if count < 1]:
+        raise UserError(f"--devices: expected 1 or more, got {unreal[0]}")
+    if devices and not plan.speeds:
+        raise UserError("--devices: hours are not known; give --throughput TFLOPS or --device-records FOLDER too")
+    for count in devices:
+        hours = wall_hours(runs(params), plan.runs["hours"].to_dict(), count)
+        yield f"Wall time, {count} at a time, one device a run: {hours:,.0f} hours, {hours / 24:,.1f} days"
 
 
 def _cells(stage: pd.Series) -> tuple[str, ...]:
