@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from conftest import RECIPE, TINY
 from regrow.config import Augment, Recipe, TimmModel, canonical
@@ -21,6 +23,7 @@ from regrow.models.vit import Tensors, build, initial
 from regrow.train import loop
 from regrow.train.batches import tensors
 from regrow.train.checkpoint import Checkpoint
+from regrow.train.device import torch_device
 from regrow.train.ema import Ema
 from regrow.train.loop import Stopped, Task, Trained, evaluate, train
 
@@ -144,6 +147,33 @@ def test_the_average_of_a_run_is_measured_and_returned(digits: Path, monkeypatch
     assert loss != evaluate(one.model, seen[-1], one.minival)[0]
 
 
+def test_every_switch_is_wired_into_the_step(digits: Path) -> None:
+    def seen(**switches: object) -> tuple[Tensor, Tensor]:
+        """The images and labels of the first step."""
+        batches: list[tuple[Tensor, Tensor]] = []
+
+        def loss(logits: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+            batches.append((images.clone(), labels))
+            return cross_entropy(logits, labels)
+
+        train(task(digits, RECIPE.model_copy(update={"duration": "1 steps", "evaluations": 1, **switches}), loss=loss))
+        return batches[0]
+
+    images, labels = seen()
+    for augment in ({"erase": 1.0}, {"rand_augment": 9.0}, {"resized_crop": (0.1, 0.5)}):
+        changed = (seen(augment=Augment.model_validate(augment))[0] != images).flatten(1).any(1)
+        assert changed.float().mean() > 0.5
+    repeated = seen(repeated_augment=4)[1].view(-1, 4)
+    assert torch.equal(repeated, repeated[:, :1].expand(-1, 4))
+    for alpha in ("mixup", "cutmix"):
+        pixels, target = seen(**{alpha: 1.0})
+        assert not torch.equal(pixels, images)
+        assert ((target > 0) & (target < 1)).any()
+        own = torch.nn.functional.one_hot(labels, 10)
+        share = target.masked_select(own.bool() & ~own.flip(0).bool())
+        torch.testing.assert_close(target, share[0] * own + (1 - share[0]) * own.flip(0))
+
+
 @pytest.mark.parametrize("make", [task, teacher])
 @pytest.mark.parametrize("stop_at", [1, 7])
 def test_a_stopped_run_with_every_switch_on_ends_with_the_same_bits(
@@ -179,6 +209,32 @@ def test_a_stopped_run_with_every_switch_on_ends_with_the_same_bits(
     assert same(resumed.tensors, unbroken.tensors)
     assert same(resumed.buffers, unbroken.buffers)
     assert resumed.history.metrics == unbroken.history.metrics
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+def test_a_fast_run_compiles_and_does_the_same_but_for_last_bits(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> object:
+        graphs.append(graph)
+        return graph.forward
+
+    plain = train(task(digits, RECIPE)).tensors
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    fast = train(task(digits, RECIPE, fast=True)).tensors
+    assert len(graphs) == 1, "the whole forward pass is one graph, compiled once"
+    for name, tensor in plain.items():
+        torch.testing.assert_close(fast[name], tensor, rtol=1e-3, atol=1e-5)
+
+
+def test_a_device_is_deterministic_unless_it_is_to_be_fast() -> None:
+    def state() -> tuple[bool, str]:
+        return torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision()
+
+    torch_device("cpu", fast=True)
+    assert state() == (False, "high")
+    torch_device("cpu")
+    assert state() == (True, "highest")
 
 
 def test_deits_whole_recipe_trains_on_a_cpu(digits: Path) -> None:

@@ -29,6 +29,7 @@ def add(commands: Commands) -> None:
     run.add_argument("--work", type=Path, metavar="FOLDER", help="checkpoints (default: beside --records)")
     add_device(run)
     run.add_argument("--processes", type=int, default=1, help="that share every batch; one GPU each with --device cuda")
+    run.add_argument("--fast", action="store_true", help="torch.compile, TF32, any algorithm: not the same bits again")
     run.set_defaults(command=_run)
 
 
@@ -47,6 +48,7 @@ def _run(arguments: argparse.Namespace) -> None:
         work=arguments.work or arguments.records / "work",
         device=arguments.device,
         threads=arguments.threads,
+        fast=arguments.fast,
     )
     if arguments.processes < 1:
         raise UserError(f"--processes: expected 1 or more, got {arguments.processes}")

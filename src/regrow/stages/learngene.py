@@ -63,6 +63,7 @@ def run(config: LearngeneConfig, place: Place) -> None:
         minival=images.minival,
         recipe=config.recipe,
         seed=config.seed,
+        fast=place.fast,
         flops_per_step=batch * train_flops(config.model) + map_flops(weights, basis),
         loss=loss,
     )

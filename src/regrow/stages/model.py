@@ -27,6 +27,7 @@ def run(config: TrainConfig, place: Place) -> None:
         minival=images.minival,
         recipe=config.recipe,
         seed=config.seed,
+        fast=place.fast,
         flops_per_step=config.recipe.batch_size * train_flops(config.model),
         first_stage=first_stage(config.model, config.recipe, len(images.train), config.seed),
     )

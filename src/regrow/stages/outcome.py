@@ -25,7 +25,7 @@ from regrow.train.seeds import derive
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a run reads and writes, and what it runs on. None of it decides a number but the device."""
+    """Where a run reads and writes, and what it runs on. None of it decides a number but device and `fast`."""
 
     data: Path
     weights: Path
@@ -33,11 +33,12 @@ class Place:
     work: Path
     device: str = "cpu"
     threads: int = 1
+    fast: bool = False
     init: Path | None = None
 
     def torch_device(self) -> torch.device:
-        """The device, with deterministic algorithms and the given number of threads."""
-        return torch_device(self.device, self.threads)
+        """The device, with the given number of threads; deterministic algorithms unless it is to be fast."""
+        return torch_device(self.device, self.threads, fast=self.fast)
 
     def checkpoint(self, config: RunConfig, *inputs: str, part: str = "") -> Checkpoint:
         """The run's resumable state; its key covers the config and the hashes of what it reads."""
@@ -130,6 +131,7 @@ def write_outcome(
             "device": device,
             "threads": place.threads,
             "processes": distributed.size(),
+            "fast": place.fast,
             "seconds": history.seconds,
             "clock": history.clock,
             "resumes": history.resumes,

@@ -40,6 +40,7 @@ def run(config: TeacherConfig, place: Place) -> None:
         minival=images.minival,
         recipe=config.recipe,
         seed=config.seed,
+        fast=place.fast,
         flops_per_step=(1 + BACKWARD) * config.recipe.batch_size * flops,
     )
     train_and_measure(task, config, place, images, {}, summary)

@@ -7,8 +7,10 @@ import torch
 from regrow.errors import UserError
 
 
-def torch_device(name: str, threads: int = 1) -> torch.device:
-    """The device of `--device cpu|cuda|auto`, with deterministic algorithms and the given number of threads.
+def torch_device(name: str, threads: int = 1, *, fast: bool = False) -> torch.device:
+    """The device of `--device cpu|cuda|auto`, with the given number of threads and deterministic algorithms.
+
+    `fast` gives up the same bits at every run: any algorithm, and TF32 for products in float32.
 
     Raises:
         UserError: no GPU is visible.
@@ -18,5 +20,6 @@ def torch_device(name: str, threads: int = 1) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: no GPU is visible to torch here; use --device cpu")
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(not fast)
+    torch.set_float32_matmul_precision("high" if fast else "highest")
     return device

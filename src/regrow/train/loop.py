@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import FrameType
 from typing import Any
 
@@ -49,7 +50,8 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 class Task:
     """What a run trains. `weights` maps the trained tensors to stacked ViT weights and must be differentiable.
 
-    `loss` goes before cross-entropy with the recipe's label smoothing, `first_stage` before training the whole model.
+    `loss` goes before cross-entropy with the recipe's label smoothing, `first_stage` before training the whole model;
+    `fast` compiles the training step's forward and backward pass.
     """
 
     label: str
@@ -64,6 +66,12 @@ class Task:
     flops_per_step: int
     loss: Loss | None = None
     first_stage: FirstStage | None = None
+    fast: bool = False
+
+    @cached_property
+    def forward(self) -> Callable[..., Tensor]:
+        """`functional_call`, compiled where the run is to be fast."""
+        return torch.compile(functional_call) if self.fast else functional_call
 
     @property
     def models(self) -> list[nn.Module]:
@@ -222,7 +230,7 @@ def _step(task: Task, trained: Tensors, optimizer: torch.optim.Optimizer, index:
         model, state = task.model, unstack(task.weights(trained))
         if task.first_stage and task.first_stage.covers(step):
             model, state = task.first_stage.cut(state, step)
-        logits = functional_call(model, state, (images,)).float()
+        logits = task.forward(model, state, (images,)).float()
         if task.loss:
             loss = task.loss(logits, images, labels)
         else:
