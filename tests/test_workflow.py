@@ -196,3 +196,10 @@ def test_every_tier_plans(tier: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "--config", f"params=params/{tier}.yaml"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_a_run_gets_the_processes_of_its_resource(tmp_path: Path) -> None:
+    folder, target = checkout(tmp_path), "results/smoke/weights/target/scratch_s0.safetensors"
+    plan = snakemake(folder, target, "-n", "-p", "--set-resources", "train:processes=2").stdout
+    assert plan.count(" --processes 2 ") == plan.count("regrow run ") == 1
+    assert " --processes 1 " in snakemake(folder, target, "-n", "-p").stdout
