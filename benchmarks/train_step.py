@@ -27,7 +27,8 @@ from regrow.models.axes import decays
 from regrow.models.vit import build, initial
 from regrow.train.batches import ImageTensors
 from regrow.train.device import torch_device
-from regrow.train.loop import Task, train
+from regrow.train.loop import train
+from regrow.train.task import Task
 
 MODELS = {
     "mini": ModelConfig(embed_dim=64, depth=4, num_heads=4, patch_size=8, img_size=32, num_classes=1055),

@@ -22,11 +22,14 @@ from regrow.plan.fact import spent
 from regrow.records import read_json, write_json
 from regrow.stages import learngene, teacher
 from regrow.stages.outcome import Place
-from regrow.train import distributed, loop
+from regrow.train import distributed, evaluation
 from regrow.train.checkpoint import load_tensors
+from regrow.train.evaluation import evaluate
 from regrow.train.fit import fit_operator
-from regrow.train.loop import Task, buffers, evaluate, train
+from regrow.train.loop import train
+from regrow.train.state import buffers
 from regrow.train.sub_models import first_stage
+from regrow.train.task import Task
 from regrow.train.whole_batch import see_whole_batches
 from test_stages_learngene import RESNET, learngene_config, teacher_config
 from test_train import task
@@ -194,7 +197,7 @@ def test_a_learngene_is_distilled_alike_and_the_first_process_alone_writes(digit
 
 
 def test_an_evaluation_shared_by_processes_has_the_bits_of_one(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "EVAL_BATCH", 30)  # 200 images: the last batch is short, and 3 processes have 2 or 3
+    monkeypatch.setattr(evaluation, "EVAL_BATCH", 30)  # 200 images: the last batch is short
     one = task(digits)
     loss, accuracy, predicted = evaluate(one.model, one.trained, one.minival)
 

@@ -20,8 +20,10 @@ from regrow.train import loop
 from regrow.train.augment import augmented
 from regrow.train.batches import ImageTensors, order, tensors
 from regrow.train.checkpoint import Checkpoint, load_tensors, save_tensors
-from regrow.train.loop import Stopped, Task, evaluate, train
+from regrow.train.evaluation import evaluate
+from regrow.train.loop import Stopped, train
 from regrow.train.seeds import derive
+from regrow.train.task import Task
 
 
 def task(folder: Path, recipe: Recipe = RECIPE, **changes: object) -> Task:

@@ -25,7 +25,10 @@ from regrow.train.batches import tensors
 from regrow.train.checkpoint import Checkpoint
 from regrow.train.device import torch_device
 from regrow.train.ema import Ema
-from regrow.train.loop import Stopped, Task, Trained, evaluate, train
+from regrow.train.evaluation import evaluate
+from regrow.train.loop import Stopped, Trained, train
+from regrow.train.state import buffers
+from regrow.train.task import Task
 
 DEIT = {"like": "deit", "duration": "12 steps", "batch_size": 16, "warmup": "3 steps", "evaluations": 3}
 
@@ -128,14 +131,14 @@ def test_the_average_of_a_run_is_measured_and_returned(digits: Path, monkeypatch
     def step(*arguments: object) -> float:
         value = real(*arguments)  # type: ignore[arg-type]
         weights: Tensors = arguments[1]  # type: ignore[assignment]
-        seen.append({n: t.detach().clone() for n, t in {**weights, **loop.buffers(one.model)}.items()})
+        seen.append({n: t.detach().clone() for n, t in {**weights, **buffers(one.model)}.items()})
         return value
 
     monkeypatch.setattr(loop, "_step", step)
     done = train(one)
     shares = [0.5**5, *(0.5 * 0.5 ** (6 - t) for t in range(2, 7))]
     found = {**done.tensors, **done.buffers}
-    assert done.buffers.keys() == loop.buffers(one.model).keys()
+    assert done.buffers.keys() == buffers(one.model).keys()
     for name, tensor in found.items():
         if not tensor.is_floating_point():
             assert torch.equal(tensor, seen[-1][name])

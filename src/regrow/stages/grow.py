@@ -10,9 +10,10 @@ from regrow.growth.registry import operator
 from regrow.models.vit import build
 from regrow.stages.images import Images
 from regrow.stages.outcome import Place, initial_weights, write_outcome
+from regrow.train.evaluation import evaluate
 from regrow.train.fit import fit_operator
-from regrow.train.loop import History, evaluate
 from regrow.train.seeds import derive
+from regrow.train.state import History
 
 
 def run(config: GrowConfig, place: Place) -> None:

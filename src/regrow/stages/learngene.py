@@ -24,8 +24,8 @@ from regrow.stages.teacher import forward_flops
 from regrow.train.checkpoint import load_tensors
 from regrow.train.counted import map_flops
 from regrow.train.distill import distilled, soft_distillation
-from regrow.train.loop import Task
 from regrow.train.seeds import derive
+from regrow.train.task import Task
 
 
 def run(config: LearngeneConfig, place: Place) -> None:

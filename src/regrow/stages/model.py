@@ -8,8 +8,8 @@ from regrow.models.flops import forward_flops, train_flops
 from regrow.models.vit import build
 from regrow.stages.images import Images
 from regrow.stages.outcome import Place, initial_weights, train_and_measure
-from regrow.train.loop import Task
 from regrow.train.sub_models import first_stage
+from regrow.train.task import Task
 
 
 def run(config: TrainConfig, place: Place) -> None:

@@ -19,8 +19,11 @@ from regrow.stages.images import Images
 from regrow.train import distributed
 from regrow.train.checkpoint import Checkpoint, load_tensors, save_tensors
 from regrow.train.device import torch_device
-from regrow.train.loop import History, Task, evaluate, train
+from regrow.train.evaluation import evaluate
+from regrow.train.loop import train
 from regrow.train.seeds import derive
+from regrow.train.state import History
+from regrow.train.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)

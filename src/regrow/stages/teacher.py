@@ -14,8 +14,10 @@ from regrow.stages.images import Images
 from regrow.stages.outcome import Place, measured, train_and_measure, write_outcome
 from regrow.train.batches import ImageTensors
 from regrow.train.counted import counted_flops
-from regrow.train.loop import History, Task, evaluate
+from regrow.train.evaluation import evaluate
 from regrow.train.seeds import derive
+from regrow.train.state import History
+from regrow.train.task import Task
 
 
 def run(config: TeacherConfig, place: Place) -> None:

@@ -18,8 +18,10 @@ from regrow.models.vit import Tensors
 from regrow.train.batches import ImageTensors
 from regrow.train.checkpoint import Checkpoint
 from regrow.train.counted import map_flops
-from regrow.train.loop import History, Task, Trained, train
+from regrow.train.loop import Trained, train
 from regrow.train.seeds import derive
+from regrow.train.state import History
+from regrow.train.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
