@@ -16,7 +16,7 @@ if STUDY.learngene:
 rule report:
     input:
         records=expand("<results>/records/{key}/{file}", key=RUNS, file=RECORDS),
-        claims="params/claims.yaml",
+        claims=CLAIMS,
         arithmetic="results/arithmetic/claims.csv",
         code=sources("regrow.report"),
     output:

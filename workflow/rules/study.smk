@@ -16,6 +16,7 @@ from regrow.study import data_refs, runs
 shell.prefix(f'PATH="{Path(sys.executable).parent}:$PATH"; ')
 
 PARAMS = config.get("params", "params/mini.yaml")
+CLAIMS = config.get("claims", "params/claims.yaml")
 STUDY = load_params(Path(PARAMS))
 RUNS = runs(STUDY)
 DATA = data_refs(STUDY)
