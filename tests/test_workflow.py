@@ -113,6 +113,10 @@ def test_a_comment_or_a_touch_reruns_nothing(study: Path) -> None:
     assert planned(study) == {}
 
 
+def test_another_device_reruns_nothing(study: Path) -> None:
+    assert planned(study, "--profile", "profiles/gpu", "--resources", "gpu=2") == {}
+
+
 def test_tables_come_from_the_records_alone(study: Path, tmp_path: Path) -> None:
     folder = checkout(tmp_path)
     for name in ("smoke/records", "arithmetic"):

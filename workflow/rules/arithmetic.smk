@@ -16,6 +16,9 @@ rule arithmetic:
         "<logs>/arithmetic.log",
     conda:
         "../envs/regrow.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
     params:
         folder=subpath(output[0], parent=True),
     shell:

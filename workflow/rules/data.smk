@@ -10,6 +10,9 @@ rule pack:
         "<logs>/data/{set}.log",
     conda:
         "../envs/regrow.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=240,
     params:
         arguments=pack_arguments,
         folder=subpath(output[0], parent=True),

@@ -17,6 +17,9 @@ rule layers:
         "<logs>/layers.log",
     conda:
         "../envs/regrow.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
     params:
         figures=subpath(output[0], parent=True),
         tables=subpath(output.table, parent=True),

@@ -20,6 +20,9 @@ rule pictures:
         "<logs>/pictures.log",
     conda:
         "../envs/regrow.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
     params:
         folder=subpath(output[0], parent=True),
     shell:

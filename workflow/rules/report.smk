@@ -32,6 +32,9 @@ rule report:
         "<logs>/report.log",
     conda:
         "../envs/regrow.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         study=PARAMS,
         results=subpath(output.page, parent=True),

@@ -95,3 +95,8 @@ def init_option(wildcards, input):
 def work_folder(wildcards):
     """Checkpoints are not outputs: Snakemake deletes the outputs of a failed job."""
     return f"{RESULTS}/work/{wildcards.stage}/{wildcards.run}"
+
+
+def run_minutes(wildcards):
+    """What a cluster may give the run before it stops it; a stopped run goes on from its checkpoint."""
+    return {"grow": 120, "transfer": 240}.get(wildcards.stage, 720)

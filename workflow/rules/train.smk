@@ -37,6 +37,9 @@ rule train:
         "../envs/regrow.yaml"
     threads: 1
     resources:
+        mem_mb=4000,
+        runtime=run_minutes,
+        device="cpu",
         processes=1,
     params:
         data=data_folder,
@@ -48,4 +51,4 @@ rule train:
     shell:
         "regrow run {input.config} --data {params.data} {params.init}"
         " --weights {output.weights} --records {params.records} --work {params.work}"
-        " --threads {threads} --processes {resources.processes} 2>&1 | tee -i {log}"
+        " --device {resources.device} --threads {threads} --processes {resources.processes} 2>&1 | tee -i {log}"

@@ -17,7 +17,7 @@ def add_claims(command: argparse.ArgumentParser) -> None:
     command.add_argument("--arithmetic", type=Path, default=arithmetic, metavar="FILE", help="made by `regrow count`")
 
 
-def add_device(command: argparse.ArgumentParser) -> None:
-    """`--device` and `--threads`."""
-    command.add_argument("--device", default="cpu", choices=("cpu", "cuda", "auto"))
+def add_device(command: argparse.ArgumentParser, *more: str) -> None:
+    """`--device`, with `more` choices, and `--threads`."""
+    command.add_argument("--device", default="cpu", choices=("cpu", "cuda", "auto", *more))
     command.add_argument("--threads", type=int, default=1)

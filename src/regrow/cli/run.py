@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 from regrow.cli.parsing import Commands, add_device
 from regrow.config import RunConfig, load_run
 from regrow.errors import UserError
+from regrow.gpu import hold_gpu
 from regrow.stages import MODULES
 from regrow.warm import run_there
 
 if TYPE_CHECKING:
     from regrow.stages.outcome import Place
+
+FREE = "free-cuda"
+"""The device of a run that takes a GPU which no other run holds."""
 
 
 def add(commands: Commands) -> None:
@@ -27,7 +31,7 @@ def add(commands: Commands) -> None:
     run.add_argument("--weights", type=Path, required=True, metavar="OUT", help="the weights to write")
     run.add_argument("--records", type=Path, required=True, metavar="FOLDER", help="for summary, metrics, provenance")
     run.add_argument("--work", type=Path, metavar="FOLDER", help="checkpoints (default: beside --records)")
-    add_device(run)
+    add_device(run, FREE)
     run.add_argument("--processes", type=int, default=1, help="that share every batch; one GPU each with --device cuda")
     run.add_argument("--fast", action="store_true", help="torch.compile, TF32, any algorithm: not the same bits again")
     run.set_defaults(command=_run)
@@ -40,13 +44,17 @@ def _run(arguments: argparse.Namespace) -> None:
     config = load_run(arguments.config)
     from regrow.stages.outcome import Place
 
+    device = arguments.device
+    if device == FREE:
+        print(f"holds GPU {hold_gpu()}")
+        device = "cuda"
     place = Place(
         data=arguments.data,
         init=arguments.init,
         weights=arguments.weights,
         records=arguments.records,
         work=arguments.work or arguments.records / "work",
-        device=arguments.device,
+        device=device,
         threads=arguments.threads,
         fast=arguments.fast,
     )

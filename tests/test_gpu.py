@@ -1,0 +1,102 @@
+"""GPU slots with ids that no CUDA ever sees: never two runs on one, and a killed run leaves none; who asks for them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+from regrow.cli import main
+
+# Marks the GPU as in use, exclusively, while the process has it; a second user of it fails.
+JOB = """
+import os, sys, time
+from pathlib import Path
+from regrow.gpu import hold_gpu
+gpu = hold_gpu()
+assert os.environ["CUDA_VISIBLE_DEVICES"] == gpu
+mark = Path(sys.argv[1]) / gpu
+mark.touch(exist_ok=False)
+time.sleep(0.05)
+mark.unlink()
+print(gpu)
+"""
+HOLD = "from regrow.gpu import hold_gpu; print(hold_gpu(), flush=True); import time; time.sleep(60)"
+
+
+def environment(folder: Path, gpus: str) -> dict[str, str]:
+    return {**os.environ, "CUDA_VISIBLE_DEVICES": gpus, "TMPDIR": str(folder)}
+
+
+def test_many_runs_never_share_a_gpu(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    marks.mkdir()
+
+    def job(_: int) -> str:
+        command = [sys.executable, "-c", JOB, str(marks)]
+        done = subprocess.run(
+            command, env=environment(tmp_path, "0,GPU-5a,7"), capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(job, range(24)))
+    assert set(taken) == {"0", "GPU-5a", "7"}
+
+
+def test_a_killed_runs_gpu_is_free_at_once(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD], env=environment(tmp_path, "3"), stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "3\n"
+        with subprocess.Popen(
+            [sys.executable, "-c", HOLD], env=environment(tmp_path, "3"), stdout=subprocess.PIPE, text=True
+        ) as waiter:
+            with pytest.raises(subprocess.TimeoutExpired):
+                waiter.wait(2)
+            holder.kill()
+            assert waiter.stdout
+            assert waiter.stdout.readline() == "3\n"
+            waiter.kill()
+
+
+def test_without_a_gpu_the_message_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["config", str(ROOT / "params/smoke.yaml"), "target/mango_s1"]) == 0
+    config = tmp_path / "config.json"
+    config.write_text(capsys.readouterr().out)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    files = ["--data", "data", "--weights", "weights", "--records", "records"]
+    assert main(["run", str(config), *files, "--device", "free-cuda"]) == 2
+    assert "no GPU is visible here; use --device cpu" in capsys.readouterr().err
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize(("profile", "device"), [("default", "cpu"), ("gpu", "free-cuda"), ("slurm", "cuda")])
+def test_a_profile_says_what_a_run_computes_on(profile: str, device: str, tmp_path: Path) -> None:
+    if profile == "slurm":
+        pytest.importorskip("snakemake_executor_plugin_slurm")
+    for name in ("params", "profiles", "workflow"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "Snakefile", tmp_path)
+    command = [sys.executable, "-m", "snakemake", "-n", "-p", "--cores", "1", "--profile", f"profiles/{profile}"]
+    target = "results/smoke/weights/pretrain/narrow_s0.safetensors"
+    done = subprocess.run(
+        [*command, "--config", "params=params/smoke.yaml", "--", target],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert f" --device {device} " in done.stdout + done.stderr
