@@ -5,7 +5,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 CORES ?= all
 TIER ?= mini
-export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce resume test lint types format lock
