@@ -2,7 +2,7 @@
 
     python benchmarks/planning.py --jobs 500 1000 5000
 
-Each study is planned in a fresh copy of the workflow, where nothing is done yet, so that every job is in the plan. A
+Each study is planned in a fresh copy of the workflow, where nothing is done yet, so that every job is in the plan.
 run is two jobs: its config and its training. Start-up is a plan of the params file's first arm alone.
 """
 
@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import re
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -28,7 +30,7 @@ def main() -> None:
     """Print one line for each size."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, nargs="+", default=[500, 1000, 5000])
-    parser.add_argument("--tier", default="paper", help="the params file whose study gets more seeds")
+    parser.add_argument("--tier", default="paper-ti", help="the params file whose study gets more seeds")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -38,11 +40,9 @@ def main() -> None:
         sizes = [max(1, round((jobs - per_seed[0]) / each) + 1) for jobs in arguments.jobs]
         turns = [[plan(folder, arguments.tier, seeds) for seeds in sizes] for _ in range(arguments.repeats)]
     for found in zip(*turns, strict=True):
-        jobs, seconds = found[0][0], [value for _, value in found]
-        middle = statistics.median(seconds)
-        print(
-            f"{jobs} jobs: {middle:.1f} s ({min(seconds):.1f}-{max(seconds):.1f}), {1e3 * middle / jobs:.1f} ms a job"
-        )
+        jobs, wall, cpu = zip(*found, strict=True)
+        each_ms = 1e3 * statistics.median(cpu) / jobs[0]
+        print(f"{jobs[0]} jobs: wall {spread(wall)} s, CPU {spread(cpu)} s, {each_ms:.1f} ms of CPU a job", flush=True)
 
 
 def checkout(folder: Path) -> Path:
@@ -53,8 +53,8 @@ def checkout(folder: Path) -> Path:
     return folder
 
 
-def plan(folder: Path, tier: str, seeds: int) -> tuple[int, float]:
-    """The jobs that a dry run counts, and its wall seconds."""
+def plan(folder: Path, tier: str, seeds: int) -> tuple[int, float, float]:
+    """The jobs that a dry run counts, its wall and its CPU seconds."""
     params = yaml.safe_load((ROOT / f"params/{tier}.yaml").read_text())
     path = folder / f"params/{seeds}.yaml"
     path.write_text(yaml.safe_dump(params | {"tier": f"seeds{seeds}", "seeds": list(range(seeds))}, sort_keys=False))
@@ -68,13 +68,24 @@ def plan(folder: Path, tier: str, seeds: int) -> tuple[int, float]:
         "--config",
         f"params={path.relative_to(folder)}",
     ]
-    start = time.perf_counter()
+    start, used = time.perf_counter(), cpu_seconds()
     done = subprocess.run(
         [*command, "--quiet", "host", "reason"], cwd=folder, capture_output=True, text=True, check=True
     )
-    seconds = time.perf_counter() - start
+    wall, cpu = time.perf_counter() - start, cpu_seconds() - used
     total = re.findall(r"^total +(\d+)$", done.stdout, re.MULTILINE)
-    return int(total[-1]), seconds
+    return int(total[-1]), wall, cpu
+
+
+def cpu_seconds() -> float:
+    """Of all processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median and range."""
+    return f"{statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f})"
 
 
 if __name__ == "__main__":
