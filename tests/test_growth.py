@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from grown_vits import SMALL, grown
 from regrow.config import ModelConfig, OperatorConfig
 from regrow.errors import UserError
+from regrow.growth.operator import Operator
 from regrow.growth.registry import OPERATORS, entry, operator, target_config
 from regrow.models.axes import shapes
 from regrow.models.vit import build, unstack
@@ -26,6 +27,11 @@ def test_the_registry_agrees_with_the_class(name: str) -> None:
     cls = getattr(importlib.import_module(line.module), line.cls)
     assert cls.learned == line.learned
     assert isinstance(operator(OperatorConfig(name=name)), cls)
+
+
+def test_an_operator_says_what_its_cores_are() -> None:
+    with pytest.raises(TypeError, match=r"abstract class Operator .*cores"):
+        Operator()  # type: ignore[abstract]
 
 
 def test_importing_the_registry_imports_no_torch() -> None:

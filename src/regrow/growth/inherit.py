@@ -9,6 +9,7 @@ Shapes: the depth matrix is [L_target, L_ancestor], at most one 1 in each row.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import ClassVar
 
 import torch
@@ -63,9 +64,9 @@ class AncestorLayers(Operator):
         self._place(matrix, kept).fill_diagonal_(1)
         return {"depth": matrix}
 
+    @abstractmethod
     def _place(self, matrix: Tensor, kept: int) -> Tensor:
         """The view [kept, kept] of the depth matrix where the learngene's layers go."""
-        raise NotImplementedError(type(self).__name__)
 
     def finish(self, weights: Tensors, source: ModelConfig, target: ModelConfig, generator: torch.Generator) -> Tensors:
         fresh = initial(target, int(torch.randint(2**62, (), generator=generator)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar
 
 import torch
@@ -22,9 +23,9 @@ class Operator(Frozen):
 
     learned: ClassVar[bool] = False
 
+    @abstractmethod
     def cores(self, source: ModelConfig, target: ModelConfig, generator: torch.Generator) -> Tensors:
         """The operator's own tensors (float64): its matrices, or what is trained to make them."""
-        raise NotImplementedError(type(self).__name__)
 
     def maps(self, cores: Tensors) -> Maps:
         """From the cores to what `expand` applies."""

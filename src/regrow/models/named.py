@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+from itertools import zip_longest
 from typing import Any
 
 import timm
@@ -51,7 +52,7 @@ def named_config(name: str) -> ModelConfig:
 
 def _difference(model: VisionTransformer, plain: VisionTransformer) -> str | None:
     """The first module, parameter or way of pooling in which a model is not the plain ViT of its sizes."""
-    for found, expected in zip(repr(model).splitlines(), repr(plain).splitlines(), strict=False):
+    for found, expected in zip_longest(repr(model).splitlines(), repr(plain).splitlines(), fillvalue="nothing"):
         if found != expected:
             return f"`{found.strip()}` for `{expected.strip()}`"
     if model.global_pool != plain.global_pool:
