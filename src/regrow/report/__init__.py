@@ -2,7 +2,7 @@
 
     write_report(params, Path("results/mini"))
 
-A new table is one small file with a function `Records -> Table` and one line in `write.py`.
+A new table is one small file with a function `Records -> Table` and one line in `tables.py`.
 """
 
 from regrow.report.committed import compare
