@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -13,6 +13,8 @@ from pydantic import BaseModel, ValidationError
 from regrow.config.params import Params
 from regrow.config.runs import CONFIGS, RunConfig, TrainConfig
 from regrow.errors import UserError
+
+Checked = TypeVar("Checked", bound=BaseModel)
 
 
 def load_params(path: Path) -> Params:
@@ -23,10 +25,7 @@ def load_params(path: Path) -> Params:
         raise UserError(f"{path}: no such params file; the shipped tiers are in params/") from error
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {error}") from error
-    try:
-        return Params.model_validate(raw)
-    except ValidationError as error:
-        raise UserError(explain(error, path, Params)) from error
+    return _checked(Params, raw, path)
 
 
 def load_run(path: Path) -> RunConfig:
@@ -37,7 +36,10 @@ def load_run(path: Path) -> RunConfig:
         raise UserError(f"{path}: no such config; `regrow config PARAMS STAGE/RUN` prints one") from error
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: not valid JSON: {error}; delete it and let Snakemake write it again") from error
-    kind = CONFIGS.get(str(raw.get("stage")) if isinstance(raw, dict) else "", TrainConfig)
+    return _checked(CONFIGS.get(str(raw.get("stage")) if isinstance(raw, dict) else "", TrainConfig), raw, path)
+
+
+def _checked(kind: type[Checked], raw: Any, path: Path) -> Checked:
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
