@@ -33,6 +33,7 @@ from regrow.train.task import Task
 from regrow.train.whole_batch import see_whole_batches
 from test_stages_learngene import RESNET, learngene_config, teacher_config
 from test_train import task
+from test_train_recipe import DEIT
 
 NOISY = RECIPE.model_copy(
     update={
@@ -42,6 +43,7 @@ NOISY = RECIPE.model_copy(
         "label_smoothing": 0.1,
     }
 )
+DEITS = Recipe.model_validate({**DEIT, "ema": 0.8, "precision": "float32"})
 DEPTHS = NOISY.model_copy(update={"sub_models": SubModels(share=0.5, layers=1)})
 
 
@@ -65,9 +67,9 @@ def assert_same_metrics(first: dict[str, Any], second: dict[str, Any]) -> None:
         )
 
 
-@pytest.mark.parametrize(("recipe", "processes"), [(NOISY, 2), (NOISY, 4), (DEPTHS, 2)])
+@pytest.mark.parametrize(("recipe", "processes"), [(NOISY, 2), (NOISY, 4), (DEPTHS, 2), (DEITS, 2)])
 def test_processes_train_what_one_trains(digits: Path, recipe: Recipe, processes: int) -> None:
-    """With augmentation, drop path and sub-models of random depth, which are drawn for the whole batch."""
+    """With augmentation, mixed pairs, drop path and sub-models of random depth, all drawn for the whole batch."""
 
     def work() -> dict[str, Any]:
         one = task(digits, recipe)

@@ -11,12 +11,15 @@ from safetensors.torch import load_file, save_file
 from conftest import RECIPE, TINY, train_config
 from regrow.cli import main
 from regrow.config import DataRef, Fit, GrowConfig, ModelConfig, OperatorConfig, canonical
+from regrow.data import load
 from regrow.growth.operator import grow
 from regrow.growth.registry import operator
 from regrow.models.flops import train_flops
-from regrow.models.vit import initial, stack, unstack
+from regrow.models.vit import build, initial, stack, unstack
 from regrow.records import read_json, read_jsonl
 from regrow.stages.images import balanced_accuracy
+from regrow.train.batches import tensors
+from regrow.train.loop import evaluate
 
 WIDE = ModelConfig(embed_dim=32, depth=2, num_heads=4, patch_size=4, img_size=8, num_classes=10)
 
@@ -55,6 +58,16 @@ def grow_config(name: str, **options: object) -> GrowConfig:
         init="pretrain/tiny_s0",
         fit=Fit(recipe=RECIPE, lr_candidates=(1e-4, 1e-3)) if learned else None,
     )
+
+
+def test_the_average_is_what_a_run_writes_and_reads_the_test_set_with(digits: Path, tmp_path: Path) -> None:
+    recipe = RECIPE.model_copy(update={"ema": 0.9})
+    plain, average = tmp_path / "plain", tmp_path / "average"
+    assert run(train_config(), digits, plain) == run(train_config(recipe=recipe), digits, average) == 0
+    weights = stack(load_file(average / "weights.safetensors"))
+    test = tensors(load(digits), "test", torch.device("cpu"), in_chans=3)
+    assert evaluate(build(TINY), weights, test)[0] == read_json(average / "summary.json")["test_loss"]
+    assert read_json(average / "summary.json")["test_loss"] != read_json(plain / "summary.json")["test_loss"]
 
 
 def test_a_run_leaves_summary_metrics_provenance_and_timm_weights(pretrained: Path) -> None:

@@ -241,7 +241,7 @@ def test_a_device_is_deterministic_unless_it_is_to_be_fast() -> None:
 
 
 def test_deits_whole_recipe_trains_on_a_cpu(digits: Path) -> None:
-    given = {**DEIT, "duration": "300 steps", "lr": 5e-3, "batch_size": 64, "precision": "float32"}
+    given = {**DEIT, "duration": "200 steps", "lr": 3e-3, "batch_size": 128, "precision": "float32"}
     recipe = Recipe.model_validate(given)
     metrics = train(task(digits, recipe)).history.metrics
-    assert metrics[-1]["minival_accuracy"] > 22 > metrics[0]["minival_accuracy"]
+    assert metrics[-1]["minival_accuracy"] > 20 > metrics[0]["minival_accuracy"]
