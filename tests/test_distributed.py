@@ -44,6 +44,7 @@ NOISY = RECIPE.model_copy(
     }
 )
 DEITS = Recipe.model_validate({**DEIT, "ema": 0.8, "precision": "float32"})
+THIRDS = DEITS.model_copy(update={"batch_size": 12})
 DEPTHS = NOISY.model_copy(update={"sub_models": SubModels(share=0.5, layers=1)})
 
 
@@ -67,9 +68,9 @@ def assert_same_metrics(first: dict[str, Any], second: dict[str, Any]) -> None:
         )
 
 
-@pytest.mark.parametrize(("recipe", "processes"), [(NOISY, 2), (NOISY, 4), (DEPTHS, 2), (DEITS, 2)])
+@pytest.mark.parametrize(("recipe", "processes"), [(NOISY, 2), (NOISY, 4), (DEPTHS, 2), (DEITS, 4), (THIRDS, 3)])
 def test_processes_train_what_one_trains(digits: Path, recipe: Recipe, processes: int) -> None:
-    """With augmentation, mixed pairs, drop path and sub-models of random depth, all drawn for the whole batch."""
+    """With all that is drawn for the whole batch: augmentation, mixed pairs, drop path, sub-models' depths."""
 
     def work() -> dict[str, Any]:
         one = task(digits, recipe)
@@ -81,6 +82,20 @@ def test_processes_train_what_one_trains(digits: Path, recipe: Recipe, processes
     for other in others:
         assert first["metrics"] == other["metrics"]
         assert all(torch.equal(tensor, other["tensors"][name]) for name, tensor in first["tensors"].items())
+
+
+def test_a_process_prepares_its_part_and_the_others_of_its_pairs() -> None:
+    def work() -> list[Any]:
+        plain, pairs = distributed.rows(12, pairs=False), distributed.rows(12, pairs=True)
+        return [torch.arange(12)[plain.here].tolist(), pairs.here.tolist(), pairs.here[pairs.own].tolist()]
+
+    first, second, third, fourth = ([3 * number + i for i in range(3)] for number in range(4))
+    assert together(work, 4) == [
+        [first, first + fourth, first],
+        [second, second + third, second],
+        [third, second + third, third],
+        [fourth, first + fourth, fourth],
+    ]
 
 
 def test_a_process_computes_its_part_alone(digits: Path) -> None:

@@ -13,6 +13,7 @@ from timm.data.random_erasing import RandomErasing
 from torch import Tensor
 
 from regrow.config import Augment, Recipe
+from regrow.train.distributed import Rows
 from regrow.train.rand_augment import rand_augment, warped
 
 RATIO = (3 / 4, 4 / 3)
@@ -21,35 +22,47 @@ ATTEMPTS = 10
 """Draws of a resized crop until the whole image is taken, as in timm."""
 
 
-def augmented(images: Tensor, augment: Augment, mean: Tensor) -> Tensor:
-    """Crops, flip, inversion and RandAugment, each drawn per image; `mean` [C, 1, 1] is the set's, in [0, 1]."""
-    batch, _, height, width = images.shape
-    device = images.device
+def augmented(images: Tensor, augment: Augment, mean: Tensor, rows: Rows | None = None) -> Tensor:
+    """Crops, flip, inversion and RandAugment, each drawn per image; `mean` [C, 1, 1] is the set's, in [0, 1].
+
+    `rows` are the images' in a larger batch that is drawn for.
+    """
+    rows = rows or Rows(len(images))
+    _, _, height, width = images.shape
+    batch, device = rows.batch, images.device
     if augment.resized_crop:
-        images = warped(images, crop_maps(batch, height, augment.resized_crop).to(device)).clamp_(0, 1)
+        images = warped(images, rows.kept(crop_maps(batch, height, augment.resized_crop)).to(device)).clamp_(0, 1)
     if augment.crop_pad:
         pad = augment.crop_pad
         padded = torch.nn.functional.pad(images, (pad, pad, pad, pad), mode="replicate")
-        top = torch.randint(2 * pad + 1, (batch, 1), device=device) + torch.arange(height, device=device)
-        left = torch.randint(2 * pad + 1, (batch, 1), device=device) + torch.arange(width, device=device)
-        rows = padded.gather(2, top[:, None, :, None].expand(-1, images.shape[1], -1, padded.shape[3]))
-        images = rows.gather(3, left[:, None, None, :].expand(-1, images.shape[1], height, -1))
+        tops, lefts = (rows.kept(torch.randint(2 * pad + 1, (batch, 1), device=device)) for _ in range(2))
+        top, left = tops + torch.arange(height, device=device), lefts + torch.arange(width, device=device)
+        high = padded.gather(2, top[:, None, :, None].expand(-1, images.shape[1], -1, padded.shape[3]))
+        images = high.gather(3, left[:, None, None, :].expand(-1, images.shape[1], height, -1))
     if augment.flip:
-        images = torch.where(_half(batch, device), images.flip(3), images)
+        images = torch.where(rows.kept(_half(batch, device)), images.flip(3), images)
     if augment.invert:
-        images = torch.where(_half(batch, device), 1 - images, images)
+        images = torch.where(rows.kept(_half(batch, device)), 1 - images, images)
     if augment.rand_augment:
         whole = images.mul(255).round_().to(torch.uint8)
-        images = rand_augment(whole, augment.rand_augment, mean.mul(255).round()).float().div_(255)
+        images = rand_augment(whole, augment.rand_augment, mean.mul(255).round(), rows).float().div_(255)
     return images
 
 
-def erased(images: Tensor, probability: float) -> Tensor:
-    """timm's random erasing on normalised images, in place: a rectangle of normal noise."""
+def erased(images: Tensor, probability: float, rows: Rows | None = None) -> Tensor:
+    """timm's random erasing on normalised images, in place: a rectangle of normal noise.
+
+    An image's draws depend on those before it in the batch, so what is elsewhere is erased too, in a scrap image.
+    """
     if not probability:
         return images
+    rows = rows or Rows(len(images))
     erase = RandomErasing(probability, mode="pixel", device=str(images.device))  # type: ignore[no-untyped-call]
-    return erase(images)  # type: ignore[no-any-return]
+    here = {position: image for image, position in enumerate(rows.kept(torch.arange(rows.batch)).tolist())}
+    scrap = torch.empty_like(images[0])
+    for position in range(rows.batch):
+        erase(images[here[position]] if position in here else scrap)
+    return images
 
 
 def mixed(images: Tensor, labels: Tensor, recipe: Recipe, num_classes: int) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from regrow.config import Augment
 from regrow.data import Manifest, PackedSet, Split
 from regrow.train.augment import augmented, erased
+from regrow.train.distributed import Rows
 from regrow.train.seeds import derive
 from regrow.train.stored import StoredImages
 
@@ -38,13 +39,16 @@ class ImageTensors:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def pixels(self, index: Tensor | slice, augment: Augment | None = None) -> Tensor:
-        """Normalised float images [B, C, H, W]; augmented from the global generators where `augment` is given."""
+    def pixels(self, index: Tensor | slice, augment: Augment | None = None, rows: Rows | None = None) -> Tensor:
+        """Normalised float images [B, C, H, W]; augmented from the global generators where `augment` is given.
+
+        `rows` are the images' in a larger batch that is drawn for.
+        """
         images = self.images[index].float().div_(255)
         if augment is not None:
-            images = augmented(images, augment, self.mean)
+            images = augmented(images, augment, self.mean, rows)
         images = images.sub_(self.mean).div_(self.std)
-        return erased(images, augment.erase) if augment is not None else images
+        return erased(images, augment.erase, rows) if augment is not None else images
 
 
 def tensors(

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -63,6 +64,36 @@ def part(batch: int) -> slice:
     if rest:
         raise UserError(f"batch_size: {batch} images have no {size()} equal parts; give a multiple, or other processes")
     return slice(rank() * share, (rank() + 1) * share)
+
+
+class Rows(NamedTuple):
+    """Images of a global batch of `batch` that are prepared in one place, at the positions `here`.
+
+    What is random is drawn for the whole batch and kept for them. Those at `own`, among them, are trained on.
+    """
+
+    batch: int
+    here: Tensor | slice = slice(None)
+    own: slice = slice(None)
+
+    def kept(self, drawn: Tensor) -> Tensor:
+        """drawn [batch, ...] -> [images, ...]."""
+        return drawn[self.here]
+
+
+def rows(batch: int, *, pairs: bool) -> Rows:
+    """What this process prepares: its part, and where pairs (i, batch - 1 - i) are mixed, the others of its pairs.
+
+    Raises:
+        UserError: the batch has no equal parts.
+    """
+    own = part(batch)
+    if not pairs or size() == 1:
+        return Rows(batch, own)
+    others = range(batch - own.stop, batch - own.start)
+    positions = sorted({*range(own.start, own.stop), *others})
+    first = positions.index(own.start)
+    return Rows(batch, torch.tensor(positions), slice(first, first + own.stop - own.start))
 
 
 def average(tensors: Iterable[Tensor]) -> None:

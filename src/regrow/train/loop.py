@@ -131,11 +131,11 @@ def _step(task: Task, trained: Tensors, optimizer: torch.optim.Optimizer, index:
     recipe = task.recipe
     device = task.train.labels.device
     seed_generators(derive(task.seed, "step", step))
-    index = index.to(device)
-    part = distributed.part(len(index))
-    images = task.train.pixels(index, recipe.augment)
+    rows = distributed.rows(len(index), pairs=bool(recipe.mixup or recipe.cutmix))
+    index = index[rows.here].to(device)
+    images = task.train.pixels(index, recipe.augment, rows)
     images, labels = mixed(images, task.train.labels[index], recipe, task.train.num_classes)
-    images, labels = images[part], labels[part]
+    images, labels = images[rows.own], labels[rows.own]
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
         model, state = task.model, unstack(task.weights(trained))
         if task.first_stage and task.first_stage.covers(step):

@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 from torchvision.transforms.v2 import functional as tv
 
+from regrow.train.distributed import Rows
+
 LAYERS = 2
 """Operations an image."""
 PROBABILITY = 0.5
@@ -29,15 +31,19 @@ Operation = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(images, amount, fill [C, 1, 1] in 0..255) -> images."""
 
 
-def rand_augment(images: Tensor, magnitude: float, fill: Tensor) -> Tensor:
-    """Two rounds of random operations from the CPU's global generator; what comes in from outside is `fill`."""
+def rand_augment(images: Tensor, magnitude: float, fill: Tensor, rows: Rows | None = None) -> Tensor:
+    """Two rounds of random operations from the CPU's global generator; what comes in from outside is `fill`.
+
+    `rows` are the images' in a larger batch that is drawn for.
+    """
+    rows = rows or Rows(len(images))
     operations = list(OPERATIONS.values())
     for _ in range(LAYERS):
         images = images.clone()
-        drawn = torch.randint(len(operations), (len(images),))
-        applied = torch.rand(len(images)) < PROBABILITY
-        size = (magnitude + STD * torch.randn(len(images))).clamp(0, MOST) / MOST
-        amount = torch.where(torch.rand(len(images)) < 0.5, size, -size)
+        drawn = rows.kept(torch.randint(len(operations), (rows.batch,)))
+        applied = rows.kept(torch.rand(rows.batch) < PROBABILITY)
+        size = (magnitude + STD * torch.randn(rows.batch)).clamp(0, MOST) / MOST
+        amount = rows.kept(torch.where(torch.rand(rows.batch) < 0.5, size, -size))
         for number, operation in enumerate(operations):
             chosen = ((drawn == number) & applied).nonzero().flatten()
             if len(chosen):
