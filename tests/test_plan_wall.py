@@ -27,10 +27,11 @@ def test_a_chain_is_as_long_on_many_devices() -> None:
 
 
 def test_the_run_with_most_behind_it_goes_first() -> None:
-    """Scratch alone is longer than the source, but three hours of others wait for the source."""
-    keys = ["pretrain/narrow_s0", "grow/mango_s0", "target/mango_s0", "target/scratch_s0"]
-    assert wall_hours(some(*keys), dict(zip(keys, [2.0, 1.0, 2.0, 3.0], strict=True)), 2) == 5.0
-    assert wall_hours(some(*keys), dict(zip(keys, [2.0, 1.0, 2.0, 3.0], strict=True)), 1) == 8.0
+    """Both scratch runs are longer than the source, but five hours wait for the source."""
+    hours = {"pretrain/narrow_s0": 2.0, "grow/mango_s0": 1.0, "target/mango_s0": 2.0}
+    hours |= {"target/scratch_s0": 3.0, "target/scratch_s1": 3.0}
+    assert wall_hours(some(*hours), hours, 2) == 6.0
+    assert wall_hours(some(*hours), hours, 1) == 11.0
 
 
 def test_alike_runs_share_the_devices() -> None:
