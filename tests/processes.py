@@ -34,6 +34,7 @@ def together(work: Callable[[], Any], processes: int = 2) -> list[Any]:
 def _member(work: Callable[[], Any], rank: int, processes: int, folder: Path) -> None:
     store = dist.FileStore(str(folder / "store"), processes)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=processes)
+    dist.barrier()  # nobody ends before all are connected
     result = work()
     dist.destroy_process_group()
     torch.save(result, folder / f"{rank}.pt")

@@ -37,6 +37,7 @@ def joined(device: torch.device) -> Iterator[None]:
             raise UserError(f"{local + 1} processes or more on this machine, but {visible} GPUs; give fewer processes")
         torch.cuda.set_device(local)
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    wait()  # nobody ends before all are connected: a mistake of the user's would look like a death
     try:
         with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere if rank() else sys.stdout):
             yield
