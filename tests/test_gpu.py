@@ -78,6 +78,8 @@ def test_without_a_gpu_the_message_says_what_to_do(
     files = ["--data", "data", "--weights", "weights", "--records", "records"]
     assert main(["run", str(config), *files, "--device", "free-cuda"]) == 2
     assert "no GPU is visible here; use --device cpu" in capsys.readouterr().err
+    assert main(["run", str(config), *files, "--device", "free-cuda", "--processes", "2"]) == 2
+    assert "with --processes give --device cuda" in capsys.readouterr().err
 
 
 @pytest.mark.workflow

@@ -44,8 +44,12 @@ def _run(arguments: argparse.Namespace) -> None:
     config = load_run(arguments.config)
     from regrow.stages.outcome import Place
 
+    if arguments.processes < 1:
+        raise UserError(f"--processes: expected 1 or more, got {arguments.processes}")
     device = arguments.device
     if device == FREE:
+        if arguments.processes > 1:
+            raise UserError("--device free-cuda holds one GPU; with --processes give --device cuda")
         print(f"holds GPU {hold_gpu()}")
         device = "cuda"
     place = Place(
@@ -58,8 +62,6 @@ def _run(arguments: argparse.Namespace) -> None:
         threads=arguments.threads,
         fast=arguments.fast,
     )
-    if arguments.processes < 1:
-        raise UserError(f"--processes: expected 1 or more, got {arguments.processes}")
     if arguments.processes == 1:
         _stage(config, place)
     else:
