@@ -6,8 +6,6 @@
 
 from snakemake.utils import min_version
 
-from regrow import warm
-
 min_version("9.27")
 
 

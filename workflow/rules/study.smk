@@ -1,12 +1,19 @@
 # The study: the params file, its list of runs, where things lie, and the functions that the rules ask.
 
+import os
 import sys
 from pathlib import Path
 
 from snakemake.shell import shell
 
+# A checkout runs its own code, in the copies that `dvc exp run --temp` and DVC's queue work in too.
+if Path("src/regrow").is_dir():
+    sys.path.insert(0, str(Path("src").resolve()))
+    os.environ.update(PYTHONPATH=os.pathsep.join([sys.path[0], os.environ.get("PYTHONPATH", "")]))
+
+from regrow import warm
 from regrow.code import sources
-from regrow.config import STAGES, canonical, load_params
+from regrow.config import STAGES, canonical, digest, load_params
 from regrow.data.registry import SETS
 from regrow.growth.registry import entry
 from regrow.stages import MODULES
