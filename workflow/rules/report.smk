@@ -27,6 +27,7 @@ rule report:
         shown("<results>/figures/conventions.svg", name="conventions_figure"),
         shown("<results>/claims.html"),
         claims=["<results>/claims.csv", "<results>/claims.md"],
+        metrics="<results>/metrics.json",
         page="<results>/REPORT.md",
     log:
         "<logs>/report.log",
@@ -37,6 +38,7 @@ rule report:
         runtime=60,
     params:
         study=PARAMS,
+        digest=digest(STUDY),  # a label or a description is in the tables too
         results=subpath(output.page, parent=True),
     shell:
         "regrow report {params.study} --results {params.results} --claims {input.claims} "

@@ -11,6 +11,7 @@ from regrow.report.claims import claims_markdown, claims_table
 from regrow.report.claims.ledger import Ledger
 from regrow.report.conventions import seconds_conventions_table
 from regrow.report.frames import Records
+from regrow.report.metrics import metrics_json
 from regrow.report.plan import plan_tables
 from regrow.report.prose import report_text
 from regrow.report.seconds import seconds_markdown, seconds_table
@@ -20,7 +21,7 @@ from regrow.report.tidy import tidy_texts
 
 
 def published_texts(records: Records, results: Path, ledger: Ledger) -> dict[str, str]:
-    """Path below `results`, where the records are, -> text: of tables, claims and REPORT.md.
+    """Path below `results`, where the records are, -> text: of tables, claims, metrics.json and REPORT.md.
 
     The same results give the same bytes in all but `tables/seconds*`, which are of the machines in the records.
     """
@@ -35,6 +36,7 @@ def published_texts(records: Records, results: Path, ledger: Ledger) -> dict[str
         "claims.csv": csv_text(settled.data),
         "claims.md": claims_markdown(settled),
         "claims.html": settled.html(),
+        "metrics.json": metrics_json(tables),
         "REPORT.md": report_text(records, {table.name: table for table in [*tables, planned, settled]}),
     }
 
