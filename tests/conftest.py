@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
 from regrow.config import DataRef, ModelConfig, Recipe, TrainConfig
 from regrow.data import pack
+
+if TYPE_CHECKING:
+    from dvc_checkout import Checkout
 
 ROOT = Path(__file__).parents[1]
 
@@ -50,3 +54,38 @@ def train_config(**changes: object) -> TrainConfig:
         "recipe": RECIPE,
     }
     return TrainConfig.model_validate({**values, **changes})
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A git repository of this checkout's files, set to a tiny tier of seven runs. Not to be changed."""
+    from dvc_checkout import make_checkout
+
+    return make_checkout(tmp_path_factory.mktemp("checkout") / "untrained")
+
+
+@pytest.fixture(scope="session")
+def by_snakemake(untrained: Checkout) -> Checkout:
+    """The tiny study as Snakemake made it, unknown to DVC. Not to be changed."""
+    made = untrained.copy(untrained.folder.parent / "by_snakemake")
+    made.snakemake()
+    return made
+
+
+@pytest.fixture(scope="session")
+def tracked(by_snakemake: Checkout) -> Checkout:
+    """The same, then recorded by `dvc repro` and committed. Not to be changed."""
+    made = by_snakemake.copy(by_snakemake.folder.parent / "tracked")
+    made.dvc("repro")
+    made.commit()
+    return made
+
+
+@pytest.fixture(scope="session")
+def storage(tracked: Checkout) -> Path:
+    """A folder that `tracked` was pushed to. Not to be changed."""
+    folder = tracked.folder.parent / "storage"
+    pushing = tracked.copy(tracked.folder.parent / "pushing")
+    pushing.default_remote(str(folder))
+    pushing.dvc("push")
+    return folder
