@@ -21,7 +21,7 @@ $(READY): requirements.lock pyproject.toml
 	@# uv's own pin and hashes are in the lock too; pip reads just those, uv the rest.
 	test -x $(VENV)/bin/uv || { awk '/^uv==/ {on = 1} on; on && !/\\$$/ {exit}' requirements.lock >$(VENV)/uv.lock && \
 	  $(VENV)/bin/python -m pip install --quiet --require-hashes --requirement $(VENV)/uv.lock; }
-	uv pip sync --quiet --require-hashes --python $(VENV)/bin/python requirements.lock
+	uv pip sync --quiet --compile-bytecode --require-hashes --python $(VENV)/bin/python requirements.lock
 	uv pip install --quiet --no-deps --no-build-isolation --python $(VENV)/bin/python --editable .
 	@touch $@
 
