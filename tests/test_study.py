@@ -209,7 +209,7 @@ LIGHT = [
     "regrow.study",
     "regrow.records",
     "regrow.code",
-    "regrow.unlock",
+    "regrow.lock",
     "regrow.report",
     "regrow.layers.choice",
     "regrow.verify",

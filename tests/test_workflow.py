@@ -174,26 +174,6 @@ def test_without_the_weights_the_committed_records_do_not_count_as_done(study: P
     assert planned(folder)["train"] == len(runs(load_params(folder / "params/smoke.yaml")))
 
 
-def test_a_living_snakemakes_lock_is_respected(study: Path) -> None:
-    locks = study / ".snakemake/locks"
-    locks.mkdir(exist_ok=True)
-    lock = locks / "0.input.lock"
-    lock.write_text("")
-    command = [sys.executable, "-c", "import time; time.sleep(60)  # snakemake"]
-    living = subprocess.Popen(command, cwd=study)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "regrow.cli", "unlock"], cwd=study, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 2
-        assert f"pid {living.pid}" in done.stderr
-        assert lock.exists()
-    finally:
-        living.kill()
-        living.wait()
-        lock.unlink()
-
-
 @pytest.mark.parametrize("tier", sorted({path.stem for path in (ROOT / "params").glob("*.yaml")} - {"claims"}))
 def test_every_tier_plans(tier: str, tmp_path: Path) -> None:
     folder = checkout(tmp_path)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import nullcontext
+from pathlib import Path
 
 from regrow.cli import config, count, data, expand, explain, grow, layers, pictures, plan, report, run, unlock, verify
 from regrow.errors import UserError
+from regrow.lock import share
 
 COMMANDS = (
     data,
@@ -33,7 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command. Exit codes: 0 done, 2 the user's mistake, 128 + n stopped by signal n."""
     arguments = _parser().parse_args(argv)
     try:
-        arguments.command(arguments)
+        with nullcontext() if "alone" in arguments else share(Path.cwd()):
+            arguments.command(arguments)
     except UserError as error:
         print(f"regrow: error: {error}", file=sys.stderr)
         return 2
