@@ -115,7 +115,6 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unbroken = train(task(digits, NOISY))
-    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
     real, calls = loop._step, []
 
     def die_at_eight(*arguments: object) -> float:
@@ -125,7 +124,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
         return real(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(loop, "_step", die_at_eight)
-    checkpoint = Checkpoint(tmp_path, "key")
+    checkpoint = Checkpoint(tmp_path, "key", every=0.0)
     with pytest.raises(KeyboardInterrupt):
         train(task(digits, NOISY), checkpoint)
     resumed = train(task(digits, NOISY), checkpoint)
@@ -177,8 +176,7 @@ def test_the_ledger_counts_over_kills_and_resumes(
 ) -> None:
     """Steps, FLOPs, seconds and the clock at the evaluations are those of an unbroken run; lost work is not counted."""
     clock = Clock(monkeypatch, ends)
-    monkeypatch.setattr(loop, "SAVE_EVERY", 2.5)
-    checkpoint = Checkpoint(tmp_path, "key")
+    checkpoint = Checkpoint(tmp_path, "key", every=2.5)
     for _ in range(resumes):
         with pytest.raises((Stopped, MemoryError)):
             train(task(digits), checkpoint)

@@ -8,6 +8,7 @@ another one reruns nothing.
 from __future__ import annotations
 
 import ast
+import hashlib
 from functools import cache
 from pathlib import Path
 
@@ -32,6 +33,16 @@ def _sources(modules: tuple[str, ...], here: Path) -> tuple[str, ...]:
         found.add(path)
         waiting.extend(_imports(path))
     return tuple(sorted(str(path.relative_to(here) if path.is_relative_to(here) else path) for path in found))
+
+
+def digest(*modules: str) -> str:
+    """sha256 over the same files and their names within the package: equal where the code is."""
+    hasher = hashlib.sha256()
+    for path in map(Path, sources(*modules)):
+        hasher.update(
+            path.resolve().relative_to(ROOT.resolve()).as_posix().encode() + b"\0" + path.read_bytes() + b"\0"
+        )
+    return hasher.hexdigest()
 
 
 def _file(module: str) -> Path | None:

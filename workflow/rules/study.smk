@@ -15,12 +15,20 @@ from regrow import warm
 from regrow.code import sources
 from regrow.config import STAGES, canonical, digest, load_params
 from regrow.data.registry import SETS
-from regrow.growth.registry import entry
-from regrow.stages import MODULES
+from regrow.lock import share
+from regrow.stages import modules
 from regrow.study import data_refs, runs
+from regrow.train import SAVE_EVERY
 
 # `regrow` of the environment that Snakemake runs in, whether it is activated or not.
 shell.prefix(f'PATH="{Path(sys.executable).parent}:$PATH"; ')
+
+# Until this process ends, however it ends: `regrow unlock` asks for the lock alone.
+Path(".snakemake").mkdir(exist_ok=True)
+FOLDER = share(Path.cwd())
+
+# Seconds between two checkpoints of a run: no parameter of a rule, so a change reruns nothing.
+config.setdefault("save_every", SAVE_EVERY)
 
 PARAMS = config.get("params", "params/mini.yaml")
 CLAIMS = config.get("claims", "params/claims.yaml")
@@ -85,10 +93,7 @@ def parent_weights(wildcards):
 
 
 def run_code(wildcards):
-    """The modules that the run executes; of the operators only its own."""
-    if wildcards.stage == "grow":
-        return sources(MODULES["grow"], entry(run_config(wildcards).operator.name).module)
-    return sources(MODULES[wildcards.stage])
+    return sources(*modules(run_config(wildcards)))
 
 
 def data_folder(wildcards, input):

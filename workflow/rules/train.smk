@@ -51,4 +51,5 @@ rule train:
     shell:
         "regrow run {input.config} --data {params.data} {params.init}"
         " --weights {output.weights} --records {params.records} --work {params.work}"
-        " --device {resources.device} --threads {threads} --processes {resources.processes} 2>&1 | tee -i {log}"
+        " --device {resources.device} --threads {threads} --processes {resources.processes}"
+        " --save-every {config[save_every]} 2>&1 | tee -i {log}"

@@ -12,7 +12,9 @@ from regrow.cli.parsing import Commands, add_device
 from regrow.config import RunConfig, load_run
 from regrow.errors import UserError
 from regrow.gpu import hold_gpu
+from regrow.lock import share
 from regrow.stages import MODULES
+from regrow.train import SAVE_EVERY
 from regrow.warm import run_there
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def add(commands: Commands) -> None:
     run.add_argument("--weights", type=Path, required=True, metavar="OUT", help="the weights to write")
     run.add_argument("--records", type=Path, required=True, metavar="FOLDER", help="for summary, metrics, provenance")
     run.add_argument("--work", type=Path, metavar="FOLDER", help="checkpoints (default: beside --records)")
+    run.add_argument("--save-every", type=float, default=SAVE_EVERY, metavar="S", help="seconds between checkpoints")
     add_device(run, FREE)
     run.add_argument("--processes", type=int, default=1, help="that share every batch; one GPU each with --device cuda")
     run.add_argument("--fast", action="store_true", help="torch.compile, TF32, any algorithm: not the same bits again")
@@ -61,6 +64,7 @@ def _run(arguments: argparse.Namespace) -> None:
         device=device,
         threads=arguments.threads,
         fast=arguments.fast,
+        save_every=arguments.save_every,
     )
     if arguments.processes == 1:
         _stage(config, place)
@@ -74,5 +78,5 @@ def _stage(config: RunConfig, place: Place) -> None:
     """The run, in every process of it."""
     from regrow.train.distributed import joined
 
-    with joined(place.torch_device()):
+    with share(Path.cwd()), joined(place.torch_device()):
         importlib.import_module(MODULES[config.stage]).run(config, place)

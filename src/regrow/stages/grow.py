@@ -33,6 +33,10 @@ def run(config: GrowConfig, place: Place) -> None:
         "flops": 0,
     }
     history = History()
+    checkpoints = {
+        lr: place.checkpoint(config, *inputs.values(), part=f"lr {lr}")
+        for lr in (config.fit.lr_candidates if config.fit else ())
+    }
     if config.fit:
         fitted = fit_operator(
             chosen,
@@ -45,13 +49,15 @@ def run(config: GrowConfig, place: Place) -> None:
             minival=images.minival,
             seed=config.seed,
             label=f"grow {config.run}",
-            checkpoint=lambda lr: place.checkpoint(config, *inputs.values(), part=f"lr {lr}"),
+            checkpoint=checkpoints.get,
         )
         weights, history = fitted.weights, fitted.history
         loss, accuracy = (history.metrics[-1][key] for key in ("minival_loss", "minival_accuracy"))
         summary |= fitted.summary
     summary |= {"minival_loss": loss, "minival_accuracy": accuracy}
     write_outcome(place, config, weights, summary, history.metrics, history, inputs)
+    for checkpoint in checkpoints.values():
+        checkpoint.remove()
     print(
         f"grow {config.run}  done: minival {summary['before']['minival_accuracy']:.2f} -> {accuracy:.2f} %",
         flush=True,

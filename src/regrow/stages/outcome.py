@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from regrow import records
+from regrow import code, records
 from regrow.config import ModelConfig, RunConfig, canonical
 from regrow.errors import UserError
 from regrow.models.vit import Tensors, check, initial, stack, unstack
+from regrow.stages import modules
 from regrow.stages.images import Images
-from regrow.train import distributed
+from regrow.train import SAVE_EVERY, distributed
 from regrow.train.checkpoint import Checkpoint, load_tensors, save_tensors
 from regrow.train.device import torch_device
 from regrow.train.evaluation import evaluate
@@ -38,15 +39,18 @@ class Place:
     threads: int = 1
     fast: bool = False
     init: Path | None = None
+    save_every: float = SAVE_EVERY
+    """Seconds between two checkpoints."""
 
     def torch_device(self) -> torch.device:
         """The device, with the given number of threads; deterministic algorithms unless it is to be fast."""
         return torch_device(self.device, self.threads, fast=self.fast)
 
     def checkpoint(self, config: RunConfig, *inputs: str, part: str = "") -> Checkpoint:
-        """The run's resumable state; its key covers the config and the hashes of what it reads."""
-        key = hashlib.sha256("\n".join([canonical(config), part, *inputs]).encode()).hexdigest()
-        return Checkpoint(self.work, key)
+        """The run's resumable state; its key covers the config, the hashes of what it reads, its code and torch's."""
+        decides = [canonical(config), part, *inputs, code.digest(*modules(config)), torch.__version__]
+        key = hashlib.sha256("\n".join(decides).encode()).hexdigest()
+        return Checkpoint(self.work, key, self.save_every)
 
 
 def initial_weights(

@@ -35,9 +35,6 @@ from regrow.train.state import History, State
 from regrow.train.task import Task
 from regrow.train.whole_batch import see_whole_batches
 
-SAVE_EVERY = 20.0
-"""Seconds between two checkpoints."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
@@ -108,7 +105,7 @@ def train(task: Task, checkpoint: Checkpoint | None = None) -> Trained:
                 reporter.note = f"minival {latest['minival_accuracy']:.2f} %  loss {latest['minival_loss']:.3f}"
             reporter.update(history.step)
             stop = distributed.agreed(caught[0] if caught else 0)
-            if checkpoint and history.step < steps and (stop or time.monotonic() - saved > SAVE_EVERY):
+            if checkpoint and history.step < steps and (stop or time.monotonic() - saved > checkpoint.every):
                 now = time.monotonic()
                 history.seconds, started = history.seconds + now - started, now
                 state.save(checkpoint)
