@@ -16,6 +16,7 @@ import pytest
 
 from regrow.data import SETS, ImageSet, Manifest, RawSet, load, pack, packing, write_images
 from regrow.data.holdout import first_per_class, stratified
+from regrow.data.manifest import read_manifest
 from regrow.data.packing import write_packed
 from regrow.data.progress import track
 from regrow.data.resize import to_size
@@ -205,9 +206,27 @@ def test_an_interrupted_pack_is_none(
 def test_a_foreign_manifest_is_told(tmp_path: Path) -> None:
     packed(tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "colour": 1}))
-    with pytest.raises(UserError, match=r"colour: Extra inputs are not permitted; delete the folder and rerun"):
+    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "colour": 1}, indent=1))
+    with pytest.raises(UserError, match=r"manifest.json: corrupt, or written by another version of regrow"):
         load(tmp_path)
+    del manifest["licence"]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest, indent=1))
+    with pytest.raises(UserError, match=r"licence: Field required; delete the folder and rerun"):
+        load(tmp_path)
+
+
+def test_any_flipped_bit_of_the_manifest_is_told(tmp_path: Path) -> None:
+    packed(tmp_path)
+    path = tmp_path / "manifest.json"
+    good = path.read_bytes()
+    for bit in range(8 * len(good)):
+        damaged = bytearray(good)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"manifest.json: (corrupt|expected a manifest)"):
+            read_manifest(tmp_path)
+    path.write_bytes(good)
+    load(tmp_path)
 
 
 # ---- choices by class

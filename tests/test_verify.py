@@ -14,6 +14,7 @@ import torch
 
 from regrow.cli import main
 from regrow.config import load_params
+from regrow.data.manifest import read_manifest
 from regrow.errors import UserError
 from regrow.train.checkpoint import load_tensors, save_tensors
 from regrow.verify import Verified, verify
@@ -132,7 +133,8 @@ def other_data(root: Path) -> None:
 
 
 def another_manifest(root: Path) -> None:
-    edit(root / "results/data/digits-8px-val200-s0/manifest.json", lambda manifest: manifest.update(licence="mine"))
+    folder = root / "results/data/digits-8px-val200-s0"
+    (folder / "manifest.json").write_text(read_manifest(folder).model_copy(update={"licence": "mine"}).text())
 
 
 def other_pixels(root: Path) -> None:
