@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import importlib.metadata
 import json
@@ -30,10 +31,15 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_parts(path: Path, parts: Iterable[bytes]) -> None:
-    """The same for a file that comes in parts: a temporary file beside it, flushed to disk, then renamed over it."""
+    """The same for a file that comes in parts: a temporary file beside it, flushed to disk, then renamed over it.
+
+    What an earlier write left when it was killed goes first; of two that write one file at once, one fails.
+    """
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.{'?' * 8}"):
+            left.unlink(missing_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             temporary = Path(file.name)
             for part in parts:
