@@ -63,14 +63,16 @@ def run_there(arguments: list[str]) -> int | None:
         except OSError:
             return None
         request = {"arguments": arguments, "folder": str(Path.cwd()), "environment": dict(os.environ)}
-        socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
 
         def pass_on(number: int, frame: FrameType | None) -> None:
             connection.send(bytes([number]))
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, pass_on)
-        answer = connection.recv(16)
+        answer = b""
+        with suppress(ConnectionError):  # killed before it read the request
+            socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, pass_on)
+            answer = connection.recv(16)
     if not answer:
         print("regrow: error: the fork server was killed; the run goes on from its checkpoint", file=sys.stderr)
         return 1
