@@ -8,7 +8,7 @@ TIER ?= mini
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce resume test lint types format lock
+.PHONY: help setup reproduce resume test kills lint types format lock
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ resume: reproduce ## the same: a killed study goes on from its checkpoints
 
 test: $(READY) ## every test, on the CPU
 	pytest
+
+kills: $(READY) ## 20 kills at random moments of the smoke study, each resumed and compared: about 10 minutes
+	python tests/killed_study.py --moments 20 --seed 0
 
 lint: $(READY) ## style of the Python and of the workflow
 	ruff check src tests
