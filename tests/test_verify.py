@@ -169,7 +169,7 @@ def flip(path: Path) -> None:
         (no_last_newline, r"tiny/claims\.md: line \d+ is '.*', but the records give '.*\\n'"),
         (the_seconds, r"tables/(runs|seconds)\.csv: line \d+ is 'pretrain,small_s0,.*1000000000"),
         (a_number_in_a_record, r"tables/runs\.csv: line \d+ is 'target,mango_s0,.*'"),
-        (a_curve, r"tables/(runs|growth)\.csv: line \d+ is"),
+        (a_curve, r"tables/(runs|growth|curves)\.csv: line \d+ is"),
         (a_config, r"mango_s0/summary\.json: made with config\.recipe\.lr 0\.5, but the params file says 0\.003;"),
         (no_record, r"target/mango_s0/summary\.json: no such file; `snakemake` makes it"),
         (an_older_record, r"target/mango_s0/summary\.json: has no 'inputs'"),

@@ -30,7 +30,7 @@ from typing import Any, NoReturn
 ADDRESS = "REGROW_WARM"
 """The environment variable with the path of the server's socket."""
 
-IMPORTED = ("torch", "timm", "torchvision", "safetensors.torch", "pydantic", "rich.progress")
+IMPORTED = ("torch", "timm", "torchvision.transforms.v2", "safetensors.torch", "pydantic", "rich.progress")
 """Imported at the first job and not at the start: a study that only makes tables needs none of them."""
 
 LARGEST_REQUEST = 1 << 20

@@ -20,8 +20,9 @@ from regrow.stages import modules
 from regrow.study import data_refs, runs
 from regrow.train import SAVE_EVERY
 
-# `regrow` of the environment that Snakemake runs in, whether it is activated or not.
-shell.prefix(f'PATH="{Path(sys.executable).parent}:$PATH"; ')
+# `regrow` of the environment that Snakemake runs in, whether it is activated or not. Strict mode is Snakemake's own
+# prefix, which this one replaces: without it a job's exit code would be that of `tee`.
+shell.prefix(f'set -euo pipefail; PATH="{Path(sys.executable).parent}:$PATH"; ')
 
 # Until this process ends, however it ends: `regrow unlock` asks for the lock alone.
 Path(".snakemake").mkdir(exist_ok=True)
