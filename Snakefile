@@ -41,10 +41,12 @@ rule data:
         ALL_DATA,
 
 
-# Jobs on this machine are forked from one process that has torch imported; elsewhere they start by themselves.
+# Jobs on this machine are forked from one process that has torch imported; elsewhere they start by themselves. A limit on
+# the jobs of a second is for clusters: with it Snakemake 9.27 starts a timer a job that wakes it every second for ever.
 onstart:
     if workflow.local_exec:
         warm.start()
+        workflow.scheduler.job_rate_limiter = None
 
 
 onsuccess:

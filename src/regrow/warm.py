@@ -13,6 +13,7 @@ server and all its children end. SIGTERM and SIGINT are passed on to the child, 
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -22,6 +23,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -111,6 +113,7 @@ class Server:
             return
         for name in IMPORTED:
             importlib.import_module(name)
+        gc.freeze()  # else a collection in a child would copy what it shares
         server = os.getpid()
         child = os.fork()
         if child == 0:
@@ -167,7 +170,17 @@ def _become(request: dict[str, Any], streams: list[int]) -> NoReturn:
     os.environ.pop(ADDRESS)
     from regrow.cli import main
 
-    sys.exit(main(request["arguments"]))
+    code = 1
+    try:
+        code = main(request["arguments"])
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # the end of a Python that has torch takes a second
 
 
 if __name__ == "__main__":
