@@ -28,9 +28,6 @@ shell.prefix(f'set -euo pipefail; PATH="{Path(sys.executable).parent}:$PATH"; ')
 Path(".snakemake").mkdir(exist_ok=True)
 FOLDER = share(Path.cwd())
 
-# Seconds between two checkpoints of a run: no parameter of a rule, so a change reruns nothing.
-config.setdefault("save_every", SAVE_EVERY)
-
 PARAMS = config.get("params", "params/mini.yaml")
 CLAIMS = config.get("claims", "params/claims.yaml")
 STUDY = load_params(Path(PARAMS))

@@ -36,11 +36,12 @@ rule train:
     conda:
         "../envs/regrow.yaml"
     threads: 1
-    resources:
+    resources:  # a change of one reruns nothing
         mem_mb=4000,
         runtime=run_minutes,
         device="cpu",
         processes=1,
+        save_every=str(config.get("save_every", SAVE_EVERY)),
     params:
         data=data_folder,
         init=init_option,
@@ -52,4 +53,4 @@ rule train:
         "regrow run {input.config} --data {params.data} {params.init}"
         " --weights {output.weights} --records {params.records} --work {params.work}"
         " --device {resources.device} --threads {threads} --processes {resources.processes}"
-        " --save-every {config[save_every]} 2>&1 | tee -i {log}"
+        " --save-every {resources.save_every} 2>&1 | tee -i {log}"
