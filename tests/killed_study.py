@@ -159,10 +159,13 @@ class Study:
             os.killpg(snakemake.pid, signal.SIGKILL)
         elif victim == "snakemake":
             snakemake.kill()
-        elif found := [one for one in psutil.Process(snakemake.pid).children(recursive=True) if _is(one, victim)]:
+        else:  # between two jobs there is none: wait for the next
+            below = psutil.Process(snakemake.pid)
+            while not (found := [one for one in below.children(recursive=True) if _is(one, victim)]):
+                if snakemake.poll() is not None:
+                    return False
+                time.sleep(0.01)
             choose(found).kill()
-        else:
-            return False
         return True
 
 

@@ -143,15 +143,20 @@ def shows_the_experiment(checkout: Checkout, base: Checkout) -> None:
         assert name in page, name
 
 
+def append(path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(text)
+
+
 def test_what_an_edit_reruns(tracked: Checkout, tmp_path: Path) -> None:
     checkout = tracked.copy(tmp_path / "edited")
-    (checkout.folder / PARAMS_FILE).open("a").write("# a comment\n")
+    append(checkout.folder / PARAMS_FILE, "# a comment\n")
     for path in [*checkout.folder.glob("results/**/*"), *checkout.folder.glob("src/**/*.py")]:
         path.touch()
     assert checkout.clean()
     checkout.edit("arms.mango.label", "Mango of rank one")
     assert checkout.planned() == {"report": 1, "all": 1}
-    (checkout.folder / "src/regrow/stages/grow.py").open("a").write("# an edit\n")
+    append(checkout.folder / "src/regrow/stages/grow.py", "# an edit\n")
     # grow, and what starts from it, unless it comes out the same: target and transfer
     assert checkout.planned() == {"train": 3, "report": 1, "all": 1}
     status = checkout.dvc("status")

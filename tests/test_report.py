@@ -40,6 +40,7 @@ FILES = [
     "claims.csv",
     "claims.html",
     "claims.md",
+    "metrics.json",
     *(f"figures/{name}.{form}" for name in FIGURES for form in ("pdf", "png", "svg")),
     *(f"tables/{name}.{form}" for name in TABLES for form in ("csv", "md", "tex", "html")),
     "tables/runs.csv",

@@ -85,7 +85,7 @@ def test_a_jobs_failure_is_snakemakes(tmp_path: Path) -> None:
     """Not that of the `tee` behind it. The rule has no outputs that could be missed."""
     failed = snakemake(checkout(tmp_path), "tables", "--cores", "1", check=False)
     assert failed.returncode != 0
-    assert "have no complete records" in failed.stdout + failed.stderr
+    assert "regrow: error: " in failed.stdout + failed.stderr
 
 
 def test_a_second_run_has_nothing_to_do(study: Path) -> None:
