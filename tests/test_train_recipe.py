@@ -13,15 +13,12 @@ from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from conftest import RECIPE, TINY
+from conftest import RECIPE
 from regrow.config import Augment, Recipe, TimmModel, canonical
-from regrow.data import load
 from regrow.errors import UserError
-from regrow.models.axes import decays
 from regrow.models.timm_model import build_timm
-from regrow.models.vit import Tensors, build, initial
+from regrow.models.vit import Tensors
 from regrow.train import loop
-from regrow.train.batches import tensors
 from regrow.train.checkpoint import Checkpoint
 from regrow.train.device import torch_device
 from regrow.train.ema import Ema
@@ -29,26 +26,9 @@ from regrow.train.evaluation import evaluate
 from regrow.train.loop import Stopped, Trained, train
 from regrow.train.state import buffers
 from regrow.train.task import Task
+from test_train import task
 
 DEIT = {"like": "deit", "duration": "12 steps", "batch_size": 16, "warmup": "3 steps", "evaluations": 3}
-
-
-def task(folder: Path, recipe: Recipe, **changes: object) -> Task:
-    packed = load(folder)
-    device = torch.device("cpu")
-    values = {
-        "label": "test",
-        "model": build(TINY, drop_path=recipe.drop_path),
-        "trained": initial(TINY, seed=0),
-        "weights": lambda trained: trained,
-        "decays": decays,
-        "train": tensors(packed, "train", device, in_chans=3),
-        "minival": tensors(packed, "minival", device, in_chans=3),
-        "recipe": recipe,
-        "seed": 0,
-        "flops_per_step": 7,
-    }
-    return Task(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def teacher(folder: Path, recipe: Recipe) -> Task:
