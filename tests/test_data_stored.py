@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
 from regrow.config import Augment
 from regrow.data import SETS, PackedSet, RawSet, load
+from regrow.data.image_set import Pixels
 from regrow.data.packing import write_packed
 from regrow.errors import UserError
 from regrow.train import batches
@@ -55,6 +58,35 @@ def test_the_same_batches(packed: PackedSet, monkeypatch: pytest.MonkeyPatch, pe
         assert torch.equal(found[0], found[2])
         assert torch.equal(found[1], found[3])
         assert found[1].stride() == found[3].stride(), "another memory layout may round otherwise in a convolution"
+
+
+def test_a_batch_is_read_while_the_one_before_it_is_used(packed: PackedSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    resident, stored = both(packed, monkeypatch)
+    indices = [torch.tensor(rows) for rows in ([7, 0], [11, 7], [3, 4])]
+    begun = [threading.Event() for _ in indices]
+    real = PackedSet.read
+
+    def read(self: PackedSet, rows: npt.NDArray[np.int64]) -> Pixels:
+        next(event for event in begun if not event.is_set()).set()
+        return real(self, rows)
+
+    monkeypatch.setattr(PackedSet, "read", read)
+    for number, index in enumerate(stored.read_ahead(iter(indices))):
+        assert index is indices[number]
+        for event in begun[: number + 2]:
+            assert event.wait(10), "the next one was not begun"
+        assert not any(event.is_set() for event in begun[number + 2 :]), "one batch ahead, not more"
+        assert torch.equal(stored.pixels(index), resident.pixels(index))
+    assert list(resident.read_ahead(iter(indices))) == indices
+
+
+def test_what_goes_wrong_ahead_is_told(packed: PackedSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, stored = both(packed, monkeypatch)
+    path = Path(str(packed.images.filename))
+    path.write_bytes(path.read_bytes()[: packed.images.offset])
+    index = next(stored.read_ahead(iter([torch.tensor([1]), torch.tensor([2])])))
+    with pytest.raises(UserError, match="shorter than when it was packed"):
+        stored.pixels(index)
 
 
 def test_nothing_that_is_done_to_a_batch_reaches_the_set(packed: PackedSet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,8 @@ def augmented(images: Tensor, augment: Augment, mean: Tensor, rows: Rows | None 
     _, _, height, width = images.shape
     batch, device = rows.batch, images.device
     if augment.resized_crop:
-        images = warped(images, rows.kept(crop_maps(batch, height, augment.resized_crop)).to(device)).clamp_(0, 1)
+        maps = rows.kept(crop_maps(batch, height, augment.resized_crop))
+        images = warped(images, maps.to(device, non_blocking=True)).clamp_(0, 1)
     if augment.crop_pad:
         pad = augment.crop_pad
         padded = torch.nn.functional.pad(images, (pad, pad, pad, pad), mode="replicate")

@@ -42,13 +42,24 @@ class ImageTensors:
     def pixels(self, index: Tensor | slice, augment: Augment | None = None, rows: Rows | None = None) -> Tensor:
         """Normalised float images [B, C, H, W]; augmented from the global generators where `augment` is given.
 
-        `rows` are the images' in a larger batch that is drawn for.
+        An index is on the CPU. `rows` are the images' in a larger batch that is drawn for.
         """
-        images = self.images[index].float().div_(255)
+        images = self.images[self._there(index) if isinstance(self.images, Tensor) else index].float().div_(255)
         if augment is not None:
             images = augmented(images, augment, self.mean, rows)
         images = images.sub_(self.mean).div_(self.std)
         return erased(images, augment.erase, rows) if augment is not None else images
+
+    def classes(self, index: Tensor) -> Tensor:
+        """The labels [B] of an index on the CPU."""
+        return self.labels[self._there(index)]
+
+    def read_ahead(self, indices: Iterator[Tensor]) -> Iterator[Tensor]:
+        """The same indices; what is on disk is read while the images before it are trained on."""
+        return indices if isinstance(self.images, Tensor) else self.images.read_ahead(indices)
+
+    def _there(self, index: Tensor | slice) -> Tensor | slice:
+        return index.to(self.labels.device, non_blocking=True) if isinstance(index, Tensor) else index
 
 
 def tensors(
@@ -91,12 +102,14 @@ def order(size: int, batch_size: int, steps: int, seed: int, start: int = 0, *, 
     """
     epoch, permutation = -1, torch.empty(0, dtype=torch.long)
     for step in range(start, steps):
-        positions = torch.arange(step * batch_size, (step + 1) * batch_size)
+        position, stop = step * batch_size, (step + 1) * batch_size
         parts = []
-        for number in range(int(positions[0]) // size, int(positions[-1]) // size + 1):
+        while position < stop:
+            number, offset = divmod(position, size)
             if number != epoch:
                 epoch = number
                 generator = torch.Generator().manual_seed(derive(seed, "order", number))
-                permutation = torch.randperm(size, generator=generator).repeat_interleave(repeats)
-            parts.append(permutation[positions[positions // size == number] - number * size])
+                permutation = torch.randperm(size, generator=generator).repeat_interleave(repeats)[:size]
+            parts.append(permutation[offset : offset + stop - position])
+            position += len(parts[-1])
         yield torch.cat(parts)

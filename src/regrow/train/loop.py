@@ -8,7 +8,6 @@ Plain training: `weights` is the identity. A learned operator: `weights = expand
 
 from __future__ import annotations
 
-import math
 import signal
 import time
 from collections.abc import Iterator
@@ -28,7 +27,9 @@ from regrow.train import distributed
 from regrow.train.augment import mixed
 from regrow.train.batches import order
 from regrow.train.checkpoint import Checkpoint
+from regrow.train.distributed import Rows
 from regrow.train.evaluation import evaluate
+from regrow.train.losses import Losses
 from regrow.train.progress import Reporter
 from regrow.train.seeds import derive, seed_generators
 from regrow.train.state import History, State
@@ -53,14 +54,15 @@ def train(task: Task, checkpoint: Checkpoint | None = None) -> Trained:
     """Train to the end of the recipe, from the checkpoint where there is one.
 
     Raises:
-        UserError: the loss is not finite; nothing of that step was applied. Processes that cannot share the batch
-            alike, or do not see the same checkpoint.
+        UserError: the loss is not finite; nothing of that step is kept. Processes that cannot share the batch alike, or
+            do not see the same checkpoint.
         Stopped: SIGTERM or SIGINT; the state is saved first.
     """
     recipe = task.recipe
     steps = recipe.steps(len(task.train))
     for model in task.models:
         see_whole_batches(model)
+    rows = distributed.rows(recipe.batch_size, pairs=bool(recipe.mixup or recipe.cutmix))
     state = State(task)
     if checkpoint:
         with distributed.first_goes_first():
@@ -85,19 +87,21 @@ def train(task: Task, checkpoint: Checkpoint | None = None) -> Trained:
     if not history.metrics:
         _record(task, state)
     task.model.train()
+    losses = Losses(task.label)
     saved = started = time.monotonic()
     with Reporter(task.label, steps, history.step) as reporter, _signals() as caught:
-        indices = order(
+        whole = order(
             len(task.train), recipe.batch_size, steps, task.seed, history.step, repeats=recipe.repeated_augment
         )
-        for index in indices:
+        for index in task.train.read_ahead(index[rows.here] for index in whole):
             schedule.step_update(history.step)
-            loss = _step(task, state.trained, state.optimizer, index, history.step)
+            losses.add(history.step, _step(task, state.trained, state.optimizer, index, rows, history.step))
             history.flops += task.flops(history.step)
             history.step += 1
             if state.ema:
                 state.ema.update(history.step)
             if history.step in evaluate_at:
+                loss = losses.last()
                 history.seconds += time.monotonic() - started
                 latest = _record(task, state, loss)
                 task.model.train()
@@ -106,6 +110,7 @@ def train(task: Task, checkpoint: Checkpoint | None = None) -> Trained:
             reporter.update(history.step)
             stop = distributed.agreed(caught[0] if caught else 0)
             if checkpoint and history.step < steps and (stop or time.monotonic() - saved > checkpoint.every):
+                losses.last()
                 now = time.monotonic()
                 history.seconds, started = history.seconds + now - started, now
                 state.save(checkpoint)
@@ -120,42 +125,39 @@ def train(task: Task, checkpoint: Checkpoint | None = None) -> Trained:
     )
 
 
-def _step(task: Task, trained: Tensors, optimizer: torch.optim.Optimizer, index: Tensor, step: int) -> float:
-    """One optimiser step on the images `index`, of which each process takes its part; returns the training loss.
+def _step(
+    task: Task, trained: Tensors, optimizer: torch.optim.Optimizer, index: Tensor, rows: Rows, step: int
+) -> Tensor:
+    """One optimiser step on the images `index`, at `rows` of the batch; returns its mean loss, which nothing waits for.
 
-    What is random is drawn for the whole batch, so it does not depend on the number of processes.
+    What is random is drawn for the whole batch, so it does not depend on the number of processes. Where the loss is not
+    finite no step is taken: torch's fused AdamW asks `found_inf` on the device.
     """
     recipe = task.recipe
     device = task.train.labels.device
     seed_generators(derive(task.seed, "step", step))
-    rows = distributed.rows(len(index), pairs=bool(recipe.mixup or recipe.cutmix))
-    index = index[rows.here].to(device)
     images = task.train.pixels(index, recipe.augment, rows)
-    images, labels = mixed(images, task.train.labels[index], recipe, task.train.num_classes)
+    images, labels = mixed(images, task.train.classes(index), recipe, task.train.num_classes)
     images, labels = images[rows.own], labels[rows.own]
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
         model, state = task.model, unstack(task.weights(trained))
         if task.first_stage and task.first_stage.covers(step):
             model, state = task.first_stage.cut(state, step)
-        logits = task.forward(model, state, (images,)).float()
+        logits = task.forward(model, state, images).float()
         if task.loss:
             loss = task.loss(logits, images, labels)
         else:
             loss = cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
     mean = loss.detach()
     distributed.average([mean])
-    value = mean.item()
-    if not math.isfinite(value):
-        raise UserError(
-            f"{task.label}: the loss is {value} at step {step}; no step was taken. Lower lr or raise warmup"
-        )
     optimizer.zero_grad()
     loss.backward()
     distributed.average(tensor.grad for tensor in trained.values() if tensor.grad is not None)
     if recipe.grad_clip is not None:
         nn.utils.clip_grad_norm_(list(trained.values()), recipe.grad_clip)
+    optimizer.found_inf = mean.isfinite().logical_not().float()  # type: ignore[attr-defined]
     optimizer.step()
-    return value
+    return mean
 
 
 def _record(task: Task, state: State, train_loss: float | None = None) -> dict[str, Any]:

@@ -47,8 +47,8 @@ def rand_augment(images: Tensor, magnitude: float, fill: Tensor, rows: Rows | No
         for number, operation in enumerate(operations):
             chosen = ((drawn == number) & applied).nonzero().flatten()
             if len(chosen):
-                there = chosen.to(images.device)
-                images[there] = operation(images[there], amount[chosen].to(images.device), fill)
+                there, amounts = (held.to(images.device, non_blocking=True) for held in (chosen, amount[chosen]))
+                images[there] = operation(images[there], amounts, fill)
     return images
 
 

@@ -22,7 +22,12 @@ def derive(seed: int, stream: Stream, index: int = 0) -> int:
 
 
 def seed_generators(seed: int) -> None:
-    """Seed every global generator: a step draws from torch's, timm's Mixup from numpy's, its erasing from Python's."""
-    torch.manual_seed(seed)
+    """Seed every global generator: a step draws from torch's, timm's Mixup from numpy's, its erasing from Python's.
+
+    `torch.manual_seed` would do the same for torch's, and keep a stack trace for each kind of device that is not there.
+    """
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)

@@ -68,8 +68,7 @@ class State:
             for name, tensor in self.trained.items():
                 tensor.copy_(tensors[name])
                 moments = {key: tensors[f"{key}/{name}"].to(tensor.device) for key in MOMENTS}
-                where = tensor.device if self.optimizer.defaults["fused"] else "cpu"
-                step = torch.tensor(float(self.history.step), device=where)
+                step = torch.tensor(float(self.history.step), device=tensor.device)
                 self.optimizer.state[tensor] = {"step": step, **moments}
             for name, buffer in buffers(self.model).items():
                 buffer.copy_(tensors[f"buffer/{name}"])
@@ -85,7 +84,7 @@ def buffers(model: nn.Module) -> Tensors:
 
 
 def _optimizer(trained: Tensors, task: Task) -> torch.optim.AdamW:
-    """AdamW, torch's fused one on a GPU; weight decay only where `task.decays` says so."""
+    """AdamW, torch's fused one; weight decay only where `task.decays` says so."""
     groups = [
         {
             "params": [t for name, t in trained.items() if task.decays(name)],
@@ -97,5 +96,5 @@ def _optimizer(trained: Tensors, task: Task) -> torch.optim.AdamW:
         [group for group in groups if group["params"]],
         lr=task.recipe.lr,
         betas=task.recipe.betas,
-        fused=True if task.train.labels.is_cuda else None,
+        fused=True,
     )
