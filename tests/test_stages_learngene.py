@@ -13,6 +13,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 from timm.data import IMAGENET_INCEPTION_MEAN, IMAGENET_INCEPTION_STD
+from torch import nn
 from torch.nn.functional import kl_div
 
 from conftest import RECIPE, TINY
@@ -25,6 +26,7 @@ from regrow.growth.learngene import auxiliary_basis, auxiliary_maps
 from regrow.models.flops import train_flops
 from regrow.models.timm_model import build_timm, expect
 from regrow.models.vit import stack, unstack
+from regrow.stages.teacher import refuse_bfloat16
 from regrow.train import loop
 from regrow.train.batches import order, tensors
 from regrow.train.checkpoint import load_tensors
@@ -93,6 +95,42 @@ def test_a_stopped_teacher_ends_with_the_same_bits(
     assert run(teacher_config(), digits, tmp_path / "resumed") == 0
     unbroken, resumed = (summary(tmp_path / name)["weights_sha256"] for name in ("unbroken", "resumed"))
     assert unbroken == resumed
+
+
+def test_bfloat16_is_refused_where_its_gradient_is_not_sure(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At 8 px test_resnet has strided convolutions of one pixel: not the same bits, and not finite with a clip."""
+    recipe = RECIPE.model_copy(update={"precision": "bfloat16", "grad_clip": 1.0})
+    assert run(teacher_config(recipe=recipe), digits, tmp_path) == 2
+    assert "stride=(2, 2), padding=(1, 1), bias=False) sees 1 px, and in bfloat16" in capsys.readouterr().err
+    refuse_bfloat16(build_timm(RESNET), torch.zeros(1, 3, 64, 64))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "height", "width", "refused"),
+    [
+        (3, 2, 8, 1, True),
+        (3, 4, 8, 3, True),
+        (5, 1, 1, 8, True),
+        (7, 1, 2, 2, True),
+        (1, 2, 1, 1, True),
+        (1, 1, 1, 1, False),
+        (3, 1, 1, 1, False),
+        (3, 2, 2, 2, False),
+        (7, 2, 3, 3, False),
+        (8, 8, 8, 8, False),
+    ],
+)
+def test_what_decides_it_is_the_size_of_the_input(
+    kernel: int, stride: int, height: int, width: int, refused: bool
+) -> None:
+    layer, images = nn.Conv2d(3, 4, kernel, stride, kernel // 2), torch.zeros(1, 3, height, width)
+    if refused:
+        with pytest.raises(UserError, match="Conv2d"):
+            refuse_bfloat16(layer, images)
+    else:
+        refuse_bfloat16(layer, images)
 
 
 def test_a_pretrained_teacher_is_read_from_a_file_and_measured(digits: Path, tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from regrow.config import TeacherConfig
+from regrow.errors import UserError
 from regrow.models.flops import BACKWARD
 from regrow.models.timm_model import build_timm, expect
 from regrow.stages.images import Images
@@ -31,6 +32,8 @@ def run(config: TeacherConfig, place: Place) -> None:
     if config.recipe is None:
         _write_pretrained(model, config, place, images, summary)
         return
+    if device.type == "cpu" and config.recipe.precision == "bfloat16":
+        refuse_bfloat16(model, images.minival.pixels(slice(0, 1)))
     weights = {name: tensor.detach() for name, tensor in model.named_parameters()}
     task = Task(
         label=f"teacher {config.run}",
@@ -54,6 +57,33 @@ def forward_flops(model: nn.Module, images: ImageTensors) -> int:
     model.eval()
     with torch.no_grad():
         return counted_flops(lambda: model(one))
+
+
+def refuse_bfloat16(model: nn.Module, images: Tensor) -> None:
+    """Refuse a model that has no sure gradient in bfloat16 on a CPU, at the size of these images [B, C, H, W].
+
+    Where a convolution's input is smaller than its stride, or than half its kernel, oneDNN's gradient of the kernel is
+    in bfloat16 what memory held, at places that meet padding alone (LOG.md, 2026-11-27).
+
+    Raises:
+        UserError: such a convolution.
+    """
+
+    def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(layer, nn.Conv2d)
+        for size, kernel, stride in zip(inputs[0].shape[2:], layer.kernel_size, layer.stride, strict=True):
+            if size < max(stride, kernel // 2):
+                raise UserError(
+                    f"learngene.teacher: {layer} sees {size} px, and in bfloat16 on a CPU its gradient is then not "
+                    "sure; give the teacher's recipe precision: float32, larger images, or a GPU"
+                )
+
+    hooks = [layer.register_forward_pre_hook(look) for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+    model.eval()
+    with torch.no_grad():
+        model(images)
+    for hook in hooks:
+        hook.remove()
 
 
 def _write_pretrained(
