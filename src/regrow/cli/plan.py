@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regrow.cli.parsing import Commands
 from regrow.config import load_params
 from regrow.errors import UserError
-from regrow.plan.speed import PEAKS, SHARE, of_folders, of_gpu, of_tflops
 
 if TYPE_CHECKING:
     from regrow.plan.speed import Speeds
@@ -24,9 +24,12 @@ def add(commands: Commands) -> None:
     speed.add_argument(
         "--device-records", type=Path, nargs="+", default=[], metavar="FOLDER", help="results made on it: results/gpu"
     )
-    speed.add_argument("--gpu", nargs="+", default=[], choices=PEAKS, help="at a share of its published peak")
-    plan.add_argument("--share", type=float, help=f"of the peak that --gpu reaches, assumed until measured ({SHARE})")
+    speed.add_argument(
+        "--gpu", nargs="+", default=[], metavar="NAME", help="h100 a100: at a share of its published peak"
+    )
+    plan.add_argument("--share", type=float, help="of the peak that --gpu reaches; assumed until measured")
     plan.add_argument("--devices", type=int, nargs="+", default=[], metavar="N", help="wall hours on so many")
+    plan.add_argument("--minutes", type=float, metavar="M", help="the pieces of so many minutes that one device needs")
     plan.add_argument(
         "--only", nargs="+", default=[], metavar="KEY", help="runs and what they need: target/mango_s0 'target/*_s0'"
     )
@@ -37,25 +40,31 @@ def add(commands: Commands) -> None:
 
 def _plan(arguments: argparse.Namespace) -> None:
     from regrow.plan import plan, text
+    from regrow.plan.speed import SHARE
 
     if unreal := [count for count in arguments.devices if count < 1]:
         raise UserError(f"--devices: expected 1 or more, got {unreal[0]}")
+    if arguments.minutes is not None and not 0 < arguments.minutes < math.inf:
+        raise UserError(f"--minutes: expected minutes above 0, got {arguments.minutes:g}")
     given = _given(arguments)
     params = load_params(arguments.params)
     found = plan(params, arguments.results or Path("results") / params.tier, arguments.data, arguments.only)
     devices = given or {"Device": found.measured}
-    if not all(devices.values()) and arguments.devices:
-        raise UserError("--devices: hours are not known; give --gpu, --throughput or --device-records too")
+    if not all(devices.values()) and (arguments.devices or arguments.minutes):
+        raise UserError("--devices, --minutes: hours are not known; give --gpu, --throughput or --device-records too")
     lines = list(text.table(found, devices))
     if arguments.gpu:
         lines.append(f"GPUs: {arguments.share or SHARE:g} of their makers' peak (bf16, dense), assumed until measured")
     for device, speeds in devices.items():
         lines += text.walls(found, device, speeds, arguments.devices)
+        lines += text.windows(found, device, speeds, arguments.minutes) if arguments.minutes else []
     print("\n".join(lines))
 
 
 def _given(arguments: argparse.Namespace) -> dict[str, Speeds]:
     """The named devices and their speeds; none where the tier's own records are to tell."""
+    from regrow.plan.speed import SHARE, of_folders, of_gpu, of_tflops
+
     if arguments.gpu:
         share = SHARE if arguments.share is None else arguments.share
         return {name.upper(): of_gpu(name, share) for name in arguments.gpu}

@@ -5,6 +5,7 @@ Speeds are FLOPs a second by stage, or of `all` stages together; empty: not know
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -32,8 +33,14 @@ def of_gpu(name: str, share: float) -> Speeds:
     """A share of the published peak.
 
     Raises:
-        UserError: a share that is not above 0 and at most 1.
+        UserError: a GPU without a peak here, or a share that is not above 0 and at most 1.
     """
+    if name not in PEAKS:
+        near = difflib.get_close_matches(name, PEAKS, n=1, cutoff=0.0)[0]
+        raise UserError(
+            f"--gpu: expected one of {', '.join(PEAKS)}, got {name!r}; did you mean {near!r}? Of another GPU give the "
+            "TFLOPS: --throughput"
+        )
     if not 0 < share <= 1:
         raise UserError(f"--share: expected a share of the peak above 0 and at most 1, got {share:g}")
     return {ALL: share * PEAKS[name]}

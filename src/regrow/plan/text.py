@@ -1,10 +1,11 @@
-"""A plan as `regrow plan` prints it: the table of stages, wall times."""
+"""A plan as `regrow plan` prints it: the table of stages, wall times, pieces."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from regrow.plan import pieces
 from regrow.plan.rows import Plan
 from regrow.plan.speed import Speeds
 from regrow.plan.wall import wall_hours
@@ -41,6 +42,18 @@ def walls(plan: Plan, device: str, speeds: Speeds, counts: Sequence[int]) -> Ite
     for count in counts:
         hours = wall_hours(plan.runs, plan.hours(speeds).to_dict(), count)
         yield f"{device} wall time, {count} at a time, one a run: {hours:,.1f} hours, {hours / 24:,.1f} days"
+
+
+def windows(plan: Plan, device: str, speeds: Speeds, length: float) -> Iterator[str]:
+    """The pieces of so many minutes that the runs which are not done take on one device."""
+    minutes = 60 * plan.hours(speeds)[plan.rows["spent_flops"].isna()]
+    found = pieces.fill(minutes.to_dict(), length)
+    told = f"\n{device}, pieces of {length:g} minutes: {len(found)}, {minutes.sum():,.1f} minutes in all"
+    if found:
+        yield f"{told}; the longest run is {minutes.idxmax()}, {minutes.max():,.1f} minutes"
+        yield from pieces.lines(found)
+    else:
+        yield f"{told}; every run is done"
 
 
 def _cells(stage: pd.Series, hours: Sequence[str]) -> tuple[str, ...]:
