@@ -5,10 +5,13 @@ VENV := .venv
 READY := $(VENV)/.ready
 CORES ?= all
 TIER ?= mini
+MINUTES ?= 8
+PROFILE ?=
+TARGETS ?=
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce resume test kills lint types format lock
+.PHONY: help setup reproduce resume piece test kills lint types format lock
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +35,11 @@ reproduce: $(READY) ## the whole study of the default tier, then the numbers bes
 	else echo "no tables of tier $(TIER) are committed: nothing to compare with"; fi
 
 resume: reproduce ## the same: a killed study goes on from its checkpoints
+
+piece: $(READY) ## MINUTES of the study, then its runs save their state; the next piece goes on. TIER, PROFILE, TARGETS
+	regrow unlock
+	regrow piece $(MINUTES) snakemake $(TARGETS) --cores $(CORES) $(if $(PROFILE),--profile profiles/$(PROFILE)) \
+	  --config params=params/$(TIER).yaml
 
 test: $(READY) ## every test, on the CPU
 	pytest

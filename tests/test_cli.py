@@ -21,7 +21,20 @@ def test_help_lists_every_commands_module(capsys: pytest.CaptureFixture[str]) ->
         main(["--help"])
     assert done.value.code == 0
     text = capsys.readouterr().out
-    names = ("data", "run", "grow", "config", "report", "readme", "compare", "plan", "verify", "explain", "unlock")
+    names = (
+        "data",
+        "run",
+        "grow",
+        "config",
+        "report",
+        "readme",
+        "compare",
+        "plan",
+        "piece",
+        "verify",
+        "explain",
+        "unlock",
+    )
     assert all(f"\n    {name} " in text for name in names)
     assert len({module.__name__ for module in COMMANDS}) == len(COMMANDS)
 

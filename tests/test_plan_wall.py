@@ -53,6 +53,6 @@ def test_the_command_prints_it_and_needs_hours(
     one, four = [float(line.split(": ")[1].split(" hours")[0]) for line in capsys.readouterr().out.splitlines()[-2:]]
     assert one / 4 <= four < one
     assert main(["plan", smoke, "--devices", "4"]) == 2
-    assert "--devices: hours are not known; give --throughput" in capsys.readouterr().err
+    assert "--devices, --minutes: hours are not known; give --gpu, --throughput or" in capsys.readouterr().err
     assert main(["plan", smoke, "--throughput", "1", "--devices", "0"]) == 2
     assert "--devices: expected 1 or more, got 0" in capsys.readouterr().err

@@ -32,7 +32,7 @@ def test_the_plan_is_that_of_the_command_and_the_fact_that_of_the_ledger(
 ) -> None:
     flops, _ = tables
     params = load_params(study / "params.yaml")
-    before = plan(params, Path("nothing/here"), study / "results/data", throughput=1e12, devices=[]).by_stage()
+    before = plan(params, Path("nothing/here"), study / "results/data").by_stage()
     assert flops["planned_flops"].to_dict() == before["flops"].to_dict() | {("all", ""): before["flops"].sum()}
     ledger = dict.fromkeys(flops.index, 0)
     for key, run in runs(params).items():

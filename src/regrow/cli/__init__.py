@@ -10,7 +10,22 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-from regrow.cli import config, count, data, expand, explain, grow, layers, pictures, plan, report, run, unlock, verify
+from regrow.cli import (
+    config,
+    count,
+    data,
+    expand,
+    explain,
+    grow,
+    layers,
+    pictures,
+    piece,
+    plan,
+    report,
+    run,
+    unlock,
+    verify,
+)
 from regrow.errors import UserError
 from regrow.lock import share
 
@@ -21,6 +36,7 @@ COMMANDS = (
     expand,
     config,
     plan,
+    piece,
     report,
     verify,
     explain,

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regrow.cli.parsing import Commands
-from regrow.config import Params, load_params
+from regrow.config import load_params
 from regrow.errors import UserError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from regrow.plan import Plan
-
-PLANNED = ("Table", "Stage", "Runs", "FLOPs", "Evaluation", "Device hours", "Weights MB")
-HEADS = (*PLANNED, "Done", "FLOPs done", "of plan", "Hours done")
+    from regrow.plan.speed import Speeds
 
 
 def add(commands: Commands) -> None:
@@ -29,67 +24,52 @@ def add(commands: Commands) -> None:
     speed.add_argument(
         "--device-records", type=Path, nargs="+", default=[], metavar="FOLDER", help="results made on it: results/gpu"
     )
+    speed.add_argument(
+        "--gpu", nargs="+", default=[], metavar="NAME", help="h100 a100: at a share of its published peak"
+    )
+    plan.add_argument("--share", type=float, help="of the peak that --gpu reaches; assumed until measured")
     plan.add_argument("--devices", type=int, nargs="+", default=[], metavar="N", help="wall hours on so many")
+    plan.add_argument("--minutes", type=float, metavar="M", help="the pieces of so many minutes that one device needs")
+    plan.add_argument(
+        "--only", nargs="+", default=[], metavar="KEY", help="runs and what they need: target/mango_s0 'target/*_s0'"
+    )
     plan.add_argument("--results", type=Path, metavar="FOLDER", help="default: results/<tier>")
     plan.add_argument("--data", type=Path, default=Path("results/data"), metavar="FOLDER", help="the packed sets")
     plan.set_defaults(command=_plan)
 
 
 def _plan(arguments: argparse.Namespace) -> None:
-    from regrow.plan import plan
+    from regrow.plan import plan, text
+    from regrow.plan.speed import SHARE
 
-    params = load_params(arguments.params)
-    found = plan(
-        params,
-        arguments.results or Path("results") / params.tier,
-        arguments.data,
-        throughput=None if arguments.throughput is None else 1e12 * arguments.throughput,
-        devices=arguments.device_records,
-    )
-    print("\n".join([*_lines(found), *_walls(params, found, arguments.devices)]))
-
-
-def _lines(plan: Plan) -> Iterator[str]:
-    from tabulate import tabulate
-
-    stages = plan.by_stage()
-    rows = [(*name, *_cells(stage)) for name, stage in stages.iterrows()]
-    rows.append(("all", "", *_cells(stages.sum())))
-    yield tabulate(rows, HEADS, disable_numparse=True, colalign=["left", "left", *["right"] * (len(HEADS) - 2)])
-    yield "\nFLOPs: training, every fit, the teacher's forward passes; the maps of a fit or a learngene are left out."
-    yield "Device hours: these and evaluation, but no start of a job; hours done are of training, as its clock runs."
-    if plan.speeds:
-        yield "Speed: " + ", ".join(f"{stage} {speed / 1e12:.3g} TFLOPS" for stage, speed in plan.speeds.items())
-    else:
-        yield "No device hours: nothing was measured yet; give --throughput TFLOPS or --device-records FOLDER."
-    for name, size in plan.data_bytes.items():
-        yield f"Data: {name}, {size / 1e6:,.1f} MB"
-
-
-def _walls(params: Params, plan: Plan, devices: list[int]) -> Iterator[str]:
-    from regrow.plan.wall import wall_hours
-    from regrow.study import runs
-
-    if unreal := [count for count in devices if count < 1]:
+    if unreal := [count for count in arguments.devices if count < 1]:
         raise UserError(f"--devices: expected 1 or more, got {unreal[0]}")
-    if devices and not plan.speeds:
-        raise UserError("--devices: hours are not known; give --throughput TFLOPS or --device-records FOLDER too")
-    for count in devices:
-        hours = wall_hours(runs(params), plan.runs["hours"].to_dict(), count)
-        yield f"Wall time, {count} at a time, one device a run: {hours:,.0f} hours, {hours / 24:,.1f} days"
+    if arguments.minutes is not None and not 0 < arguments.minutes < math.inf:
+        raise UserError(f"--minutes: expected minutes above 0, got {arguments.minutes:g}")
+    given = _given(arguments)
+    params = load_params(arguments.params)
+    found = plan(params, arguments.results or Path("results") / params.tier, arguments.data, arguments.only)
+    devices = given or {"Device": found.measured}
+    if not all(devices.values()) and (arguments.devices or arguments.minutes):
+        raise UserError("--devices, --minutes: hours are not known; give --gpu, --throughput or --device-records too")
+    lines = list(text.table(found, devices))
+    if arguments.gpu:
+        lines.append(f"GPUs: {arguments.share or SHARE:g} of their makers' peak (bf16, dense), assumed until measured")
+    for device, speeds in devices.items():
+        lines += text.walls(found, device, speeds, arguments.devices)
+        lines += text.windows(found, device, speeds, arguments.minutes) if arguments.minutes else []
+    print("\n".join(lines))
 
 
-def _cells(stage: pd.Series) -> tuple[str, ...]:
-    done = int(stage["done"])
-    share = f"{stage['spent_flops'] / stage['planned_flops']:.4f}" if stage["planned_flops"] else "–"
-    return (
-        f"{int(stage['runs'])}",
-        f"{stage['flops']:.3e}",
-        f"{stage['evaluation_flops']:.1e}",
-        f"{stage['hours']:.3g}" if stage["hours"] else "–",
-        f"{stage['weight_bytes'] / 1e6:,.1f}",
-        f"{done}",
-        f"{stage['spent_flops']:.3e}" if done else "–",
-        share,
-        f"{stage['spent_hours']:.3g}" if done else "–",
-    )
+def _given(arguments: argparse.Namespace) -> dict[str, Speeds]:
+    """The named devices and their speeds; none where the tier's own records are to tell."""
+    from regrow.plan.speed import SHARE, of_folders, of_gpu, of_tflops
+
+    if arguments.gpu:
+        share = SHARE if arguments.share is None else arguments.share
+        return {name.upper(): of_gpu(name, share) for name in arguments.gpu}
+    if arguments.share is not None:
+        raise UserError("--share: a share of a GPU's peak; give --gpu too")
+    if arguments.throughput is not None:
+        return {"Device": of_tflops(arguments.throughput)}
+    return {"Device": of_folders(arguments.device_records)} if arguments.device_records else {}

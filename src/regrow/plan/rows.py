@@ -3,58 +3,68 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from regrow.config import STAGES, DataRef, Params, TeacherConfig
-from regrow.data.registry import find_set
+from regrow.config import STAGES, Params, TeacherConfig
 from regrow.plan.cost import Size, cost, images_of, timm_size
-from regrow.plan.fact import ALL, given_speeds, record, spent
-from regrow.study import Run, data_refs, runs
+from regrow.plan.fact import record, spent
+from regrow.plan.speed import Speeds, at, of_records
+from regrow.plan.storage import packed_bytes
+from regrow.study import Run, runs, with_parents
 
 BYTES = 4
 """Of a parameter in a weights file: float32."""
-COLOURS = 3
-"""Channels of an image that is not packed yet; a grey set has one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """`runs` has a row a run: `table` and `stage`, what is planned (`flops`, `evaluation_flops`, `hours`,
-    `weight_bytes`) and, where it is done, `spent_flops` and `spent_hours`; else these are NaN."""
+    """`rows` has one for each run: `table` and `stage`, what is planned (`flops`, `evaluation_flops`, `weight_bytes`)
+    and, where it is done, `spent_flops` and `spent_hours`; else these are NaN."""
 
-    runs: pd.DataFrame
-    speeds: dict[str, float]
-    """FLOPs a second by stage, or of `all`; empty: not known."""
+    runs: dict[str, Run]
+    """In the order of the study, parents first."""
+    rows: pd.DataFrame
+    measured: Speeds
+    """What the records of these runs say of the device that they ran on."""
     data_bytes: dict[str, int]
     """Of every packed set; at most, where it is not packed yet."""
 
-    def speed(self, stage: str) -> float:
-        """FLOPs a second of a stage; NaN: not known."""
-        return self.speeds.get(stage, self.speeds.get(ALL, math.nan))
+    def hours(self, speeds: Speeds) -> pd.Series:
+        """Of every run on a device of that speed; NaN: not known."""
+        speed = self.rows["stage"].map(lambda stage: at(speeds, stage))
+        return (self.rows["flops"] + self.rows["evaluation_flops"]) / speed / 3600
 
-    def by_stage(self) -> pd.DataFrame:
-        """Index (table, stage): sums over the runs. `planned_flops` are those of the runs that are done."""
-        done = self.runs["spent_flops"].notna()
-        found = self.runs.assign(runs=1, done=done.astype(int), planned_flops=self.runs["flops"].where(done, 0))
+    def by_stage(self, hours: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Index (table, stage): sums over the runs, and of the columns of `hours`.
+
+        `planned_flops` are those of the runs that are done.
+        """
+        done = self.rows["spent_flops"].notna()
+        found = self.rows.assign(runs=1, done=done.astype(int), planned_flops=self.rows["flops"].where(done, 0))
+        if hours is not None:
+            found = found.join(hours)
         for name, order in (("table", found["table"].unique()), ("stage", STAGES)):
             found[name] = pd.Categorical(found[name], order)
         return found.groupby(["table", "stage"], observed=True).sum(numeric_only=True)
 
 
-def plan(params: Params, results: Path, data: Path | None, *, throughput: float | None, devices: list[Path]) -> Plan:
-    """Plan a tier; hours at `throughput` (FLOPs a second), at the speed of the records in `devices`, or of its own.
+def plan(params: Params, results: Path, data: Path | None, only: Collection[str] = ()) -> Plan:
+    """Plan a tier, or `only` the runs of these keys and patterns with what they need.
 
     `data` holds the packed sets; of a set that is not there, and of all where it is None, the registry knows the size.
     """
     found = runs(params)
+    if only:
+        found = with_parents(found, only)
     done = {key: results / "records" / key for key, run in found.items() if record(results, run)}
-    speeds = given_speeds(throughput, devices, list(done.values()))
     alone = runs(params.model_copy(update={"learngene": None}))
     teacher = next((_size(run, results) for run in found.values() if run.stage == "teacher"), None)
-    images = {run.config.data: images_of(run.config.data, data) for run in found.values()}
+    refs = {run.config.data: None for run in found.values()}
+    images = {ref: images_of(ref, data) for ref in refs}
     rows = []
     for key, run in found.items():
         planned = cost(run.config, images[run.config.data], teacher)
@@ -65,14 +75,17 @@ def plan(params: Params, results: Path, data: Path | None, *, throughput: float 
                 "stage": run.stage,
                 "flops": float(planned.flops),  # the sum of a large tier is no int64
                 "evaluation_flops": float(planned.evaluation),
-                "hours": (planned.flops + planned.evaluation) / speeds.get(run.stage, speeds.get(ALL, math.nan)) / 3600,
                 "weight_bytes": BYTES * planned.parameters,
                 "spent_flops": made.flops if made else math.nan,
                 "spent_hours": made.seconds / 3600 if made else math.nan,
             }
         )
-    sizes = {folder: _bytes(data, ref) for folder, ref in data_refs(params).items()}
-    return Plan(runs=pd.DataFrame(rows, index=pd.Index(list(found), name="key")), speeds=speeds, data_bytes=sizes)
+    return Plan(
+        runs=found,
+        rows=pd.DataFrame(rows, index=pd.Index(list(found), name="key")),
+        measured=of_records(done.values()),
+        data_bytes={ref.folder: packed_bytes(ref, data) for ref in refs},
+    )
 
 
 def _size(run: Run, results: Path) -> Size:
@@ -88,10 +101,3 @@ def _table(run: Run, *, in_growth: bool) -> str:
     if run.stage == "transfer":
         return "transfer" if in_growth else "descendants_transfer"
     return "growth" if in_growth else "descendants"
-
-
-def _bytes(data: Path | None, ref: DataRef) -> int:
-    if data and (data / ref.folder / "manifest.json").exists():
-        return sum(path.stat().st_size for path in (data / ref.folder).iterdir())
-    known = find_set(ref.name)
-    return (known.train + known.test) * ref.img_size**2 * COLOURS

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from regrow.plan import Plan, plan
+from regrow.plan.speed import at
 from regrow.report.estimate import number
 from regrow.report.frames import Records
 from regrow.report.table import Table, setting
@@ -24,7 +25,7 @@ def plan_tables(records: Records, results: Path) -> tuple[Table, Table]:
 
     The images are those that the registry expects of a set, as in a plan made before anything is packed.
     """
-    made = plan(records.params, results, None, throughput=None, devices=[])
+    made = plan(records.params, results, None)
     stages = made.by_stage()
     caption = f"{{}} {setting(records.params)}"
     return (
@@ -44,7 +45,7 @@ SECONDS = (
 
 
 def _in_seconds(stages: pd.DataFrame, made: Plan) -> pd.DataFrame:
-    speed = [made.speed(str(stage)) for stage in stages.index.get_level_values("stage")]
+    speed = [at(made.measured, str(stage)) for stage in stages.index.get_level_values("stage")]
     return stages.assign(planned=stages["flops"] / speed, spent=3600 * stages["spent_hours"])
 
 

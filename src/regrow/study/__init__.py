@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from regrow.config import Params
 from regrow.errors import UserError
+from regrow.study.choice import with_parents
 from regrow.study.data import data_refs
 from regrow.study.growth import growth_runs
 from regrow.study.learngene import descendant_runs, teacher_run
 from regrow.study.run import NO_PRETRAINING, Run, descendant
 
-__all__ = ["NO_PRETRAINING", "Run", "data_refs", "descendant", "runs"]
+__all__ = ["NO_PRETRAINING", "Run", "data_refs", "descendant", "runs", "with_parents"]
 
 
 def runs(params: Params) -> dict[str, Run]:
