@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from regrow.config.arm import Arm
-from regrow.config.base import Frozen
+from regrow.config.base import Frozen, switch
 from regrow.config.learngene import Learngene
 from regrow.config.model import ModelConfig
 from regrow.config.recipe import Fit, Recipe
@@ -21,6 +21,7 @@ class DataConfig(Frozen):
     minival: int | float = Field(gt=0, description="training images held out for every choice: a number or a share")
     per_class: int | None = Field(default=None, gt=0, description="few-shot: training images kept per class")
     duration: str | None = Field(default=None, description="of a transfer to it, instead of the tier's")
+    thin: int = switch(1, "measure on one in so many images of minival and test: for rehearsals", gt=0)
 
 
 class TargetRule(Frozen):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from regrow.config.base import Frozen
+from regrow.config.base import Frozen, switch
 from regrow.config.model import Kind, ModelConfig, TimmModel
 from regrow.config.recipe import Distill, Fit, OperatorConfig, Recipe
 
@@ -22,6 +22,7 @@ class DataRef(Frozen):
     minival: int | float
     seed: int
     per_class: int | None = None
+    thin: int = switch(1, "measured on one in so many images of minival and test", gt=0)
 
     @property
     def folder(self) -> str:

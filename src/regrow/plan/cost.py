@@ -79,7 +79,9 @@ def images_of(data: DataRef, folder: Path | None) -> dict[Split, int]:
         known = find_set(data.name)
         held_out = data.minival if isinstance(data.minival, int) else round(data.minival * known.train)
         counts = {"train": known.train - held_out, "minival": held_out, "test": known.test}
-    return counts | ({"train": data.per_class * find_set(data.name).num_classes} if data.per_class else {})
+    read: dict[Split, int] = {split: -(-counts[split] // data.thin) for split in ("minival", "test")}
+    train = data.per_class * find_set(data.name).num_classes if data.per_class else counts["train"]
+    return {"train": train, **read}
 
 
 def vit_parameters(config: ModelConfig) -> int:

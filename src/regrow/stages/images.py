@@ -22,23 +22,25 @@ class Images:
     train: ImageTensors
     minival: ImageTensors
     in_chans: int
+    thin: int
     digest: str
     """sha256 of the set's manifest, which names the sha256 of every file."""
 
     @classmethod
     def load(cls, config: RunConfig, folder: Path, device: torch.device, *, in_chans: int) -> Self:
         packed = load(folder)
-        few, seed = config.data.per_class, config.data.seed
+        few, seed, thin = config.data.per_class, config.data.seed, config.data.thin
         return cls(
             packed=packed,
             train=tensors(packed, "train", device, in_chans=in_chans, per_class=few, seed=seed),
-            minival=tensors(packed, "minival", device, in_chans=in_chans),
+            minival=tensors(packed, "minival", device, in_chans=in_chans, thin=thin),
             in_chans=in_chans,
+            thin=thin,
             digest=digest(packed.manifest),
         )
 
     def test(self) -> ImageTensors:
-        return tensors(self.packed, "test", self.train.labels.device, in_chans=self.in_chans)
+        return tensors(self.packed, "test", self.train.labels.device, in_chans=self.in_chans, thin=self.thin)
 
     @property
     def metric(self) -> str:

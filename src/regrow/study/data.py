@@ -27,6 +27,7 @@ def data_ref(params: Params, data: DataConfig) -> DataRef:
         minival=data.minival,
         seed=params.data_seed,
         per_class=data.per_class,
+        thin=data.thin,
     )
 
 

@@ -70,9 +70,10 @@ def tensors(
     in_chans: int,
     per_class: int | None = None,
     seed: int = 0,
+    thin: int = 1,
 ) -> ImageTensors:
-    """Put a split, or its few-shot part, on the device; its images only where they are at most `RESIDENT`."""
-    rows = packed.few_shot_rows(split, per_class, seed) if per_class else packed.rows(split)
+    """Put a split, its few-shot part or one image in `thin` on the device; pixels only up to `RESIDENT` bytes."""
+    rows = packed.few_shot_rows(split, per_class, seed) if per_class else packed.rows(split)[::thin]
     images: Tensor | StoredImages
     if len(rows) * packed.images[0].size > RESIDENT:
         images = StoredImages(packed=packed, rows=rows, in_chans=in_chans, device=device)
