@@ -8,7 +8,6 @@ that must lie at its own mount path already. Each pod's own disk is a folder tha
 from __future__ import annotations
 
 import http.server
-import json
 import re
 import shutil
 import signal
@@ -23,16 +22,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import psutil
 import yaml
 
 from conftest import ROOT
+from kubernetes_api import handler
 
 PROFILE = ROOT / "profiles/kubernetes"
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-IN = re.compile(r"regrow-job in \((.*)\)")
 
 
 def template(folder: Path, claim: Path, *command: str) -> Path:
@@ -60,7 +58,15 @@ class Pod:
     process: subprocess.Popen[bytes]
     disk: Path
     evicted: bool = False
-    reason: str = ""
+    reason: str = "Error"
+
+    def status(self) -> dict[str, Any]:
+        code = self.process.poll()
+        if code is None:
+            return {"phase": "Running", "containerStatuses": [{"name": "job", "state": {"running": {}}}]}
+        ended = {"exitCode": code if code >= 0 else 128 - code, "reason": self.reason if code else "Completed"}
+        phase = "Failed" if code else "Succeeded"
+        return {"phase": phase, "containerStatuses": [{"name": "job", "state": {"terminated": ended}}]}
 
     def members(self) -> list[psutil.Process]:
         with suppress(psutil.NoSuchProcess):
@@ -105,8 +111,7 @@ class Cluster:
         self.answers: list[int | None] = []
         """Codes to answer the next requests with, without doing what they ask; 0 does it and answers with 503."""
         self._lock = threading.RLock()
-        handler = type("Handler", (_Handler,), {"cluster": self})
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
         self.port = self._server.server_address[1]
         self.address = f"http://127.0.0.1:{self.port}"
 
@@ -123,7 +128,7 @@ class Cluster:
         self._server.shutdown()
         self._server.server_close()
         for job in self.jobs.values():
-            self._delete(job)
+            self.delete(job)
 
     def create(self, namespace: str, sent: dict[str, Any]) -> int:
         name = sent["metadata"]["name"]
@@ -168,7 +173,7 @@ class Cluster:
         except subprocess.TimeoutExpired:
             pod.kill()
 
-    def _delete(self, job: Job) -> None:
+    def delete(self, job: Job) -> None:
         job.deleted = True
         self._terminate(job, job.pods[-1])
 
@@ -205,61 +210,3 @@ class Cluster:
                     job.ended = "Failed"
                     return
                 self._start(job)
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    cluster: Cluster
-
-    def _answer(self, code: int, body: dict[str, Any]) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(code)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def _handle(self) -> None:
-        cluster, address = self.cluster, urlsplit(self.path)
-        size = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(size)) if size else {}
-        cluster.requests.append(f"{self.command} {self.path}")
-        ordered = cluster.answers.pop(0) if cluster.answers else None
-        code, found = ordered, {}
-        if cluster.token and self.headers.get("Authorization") != f"Bearer {cluster.token}":
-            code = 401
-        elif not ordered:
-            code, found = self._serve(address.path.strip("/").split("/"), parse_qs(address.query), body)
-            code = 503 if ordered == 0 else code
-        self._answer(code, found if code < 400 else {"kind": "Status", "message": f"the stand-in says {code}"})
-
-    do_GET = do_POST = do_DELETE = _handle
-
-    def _serve(self, path: list[str], query: dict[str, list[str]], body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        cluster = self.cluster
-        match self.command, path:
-            case "POST", ["apis", "batch", "v1", "namespaces", namespace, "jobs"]:
-                return cluster.create(namespace, body), body
-            case "GET", ["apis", "batch", "v1", "namespaces", namespace, "jobs", name]:
-                job = cluster.jobs.get(f"{namespace}/{name}")
-                if job is None or job.deleted:
-                    return 404, {}
-                conditions = [{"type": job.ended, "status": "True", "reason": "BackoffLimitExceeded"}]
-                return 200, {"status": {"conditions": conditions} if job.ended else {"active": 1}}
-            case "GET", ["api", "v1", "namespaces", namespace, "pods"]:
-                name = query["labelSelector"][0].removeprefix("job-name=")
-                job = cluster.jobs[f"{namespace}/{name}"]
-                ended = [(pod.process.poll(), pod.reason) for pod in job.pods]
-                states = [{"terminated": {"exitCode": code, "reason": reason}} for code, reason in ended]
-                return 200, {"items": [{"status": {"containerStatuses": [{"state": state}]}} for state in states]}
-            case "DELETE", ["apis", "batch", "v1", "namespaces", namespace, "jobs"]:
-                assert query["propagationPolicy"] == ["Background"]
-                wanted = IN.fullmatch(query["labelSelector"][0])
-                assert wanted
-                for name in wanted[1].split(","):
-                    job = cluster.jobs[f"{namespace}/{name}"]
-                    assert job.sent["metadata"]["labels"]["regrow-job"] == name
-                    threading.Thread(target=cluster._delete, args=(job,), daemon=True).start()
-                return 200, {}
-        return 404, {}
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass

@@ -106,9 +106,11 @@ def test_what_becomes_of_a_job(cluster: Cluster, tmp_path: Path, capsys: pytest.
     wait_for(lambda: jobs.status(job) == "failed", "the pod is dead")
     assert "out of memory; give its rule more by --set-resources RULE:mem_mb=..." in capsys.readouterr().err
     job = lasting(cluster, tmp_path)
+    cluster.evict(cluster.jobs[job])
+    wait_for(lambda: len(cluster.jobs[job].pods) == 2, "another pod")
     cluster.kill(cluster.jobs[job])
     wait_for(lambda: jobs.status(job) == "failed", "the pod is dead")
-    assert "failed: exit code -9" in capsys.readouterr().err
+    assert "failed: exit code 137" in capsys.readouterr().err  # the last pod's, not the evicted one's
     assert jobs.status("default/nobodys") == "failed"
     assert "is gone: somebody deleted it" in capsys.readouterr().err
 

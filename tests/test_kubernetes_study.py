@@ -10,9 +10,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from killed_study import Study
@@ -22,14 +26,12 @@ from regrow.records import sha256
 
 RUN = "pretrain/narrow_s0"
 WEIGHTS, RECORDS = f"results/smoke/weights/{RUN}.safetensors", f"results/smoke/records/{RUN}"
-STEPS = 3000
-# The GPU is asked for and not used; the rest makes the test short.
-HERE = ["--set-resources", "train:gpu=1", "train:device=cpu", "--latency-wait", "5"]
-HERE += ["--seconds-between-status-checks", "1"]
+STEPS = 400
+HERE = ["--profile", "profiles/kubernetes", "--latency-wait", "5", "--seconds-between-status-checks", "1"]
 
 
 class OneRun(Study):
-    """A study of one run that trains long enough to be interrupted."""
+    """A study of one run that trains for some seconds."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         super().__init__(folder, Path("params/smoke.yaml"), WEIGHTS)
@@ -46,6 +48,16 @@ class OneRun(Study):
         return self.run_log.exists() and text in self.run_log.read_text()
 
 
+def trains(job: Job) -> bool:
+    """Whether the run has begun in the Job's newest pod: only then it catches SIGTERM."""
+    for process in job.pods[-1].members():
+        with suppress(psutil.NoSuchProcess, FileNotFoundError):
+            if Path((process.cmdline()[1:2] or [""])[0]).name == "regrow":
+                caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text())
+                return bool(caught and int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+    return False
+
+
 def of_rule(cluster: Cluster, rule: str) -> list[Job]:
     return [job for name, job in cluster.jobs.items() if name.startswith(f"default/{rule}-")]
 
@@ -56,21 +68,33 @@ def test_an_evicted_and_a_killed_pod_go_on_from_the_checkpoint_and_end_with_the_
 ) -> None:
     pytest.importorskip("snakemake_executor_plugin_cluster_generic")
     undisturbed = OneRun(tmp_path / "undisturbed")
-    study = OneRun(tmp_path / "study", "--profile", "profiles/kubernetes", *HERE)
-    template(study.folder / "profiles/kubernetes", study.folder)
+    study = OneRun(tmp_path / "study", *HERE)
+    profile = study.folder / "profiles/kubernetes"
+    template(profile, study.folder)
+    settings = (profile / "config.yaml").read_text()
+    assert "device: cuda" in settings
+    (profile / "config.yaml").write_text(
+        settings.replace("device: cuda", "device: cpu")
+    )  # a GPU is asked for, not used
     alone = undisturbed.start()
     with Cluster({"regrow": study.folder}) as cluster:
         monkeypatch.setenv(api.PROXY, cluster.address)
         monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
         snakemake = study.start()
+
+        def until(condition: Callable[[], bool], what: str) -> None:
+            wait_for(lambda: condition() or snakemake.poll() is not None, what)
+            assert snakemake.poll() is None, study.log.read_text()[-3000:]
+
         try:
-            wait_for(lambda: study.tells(" step "), "the run trains")
+            until(lambda: bool(of_rule(cluster, "train")), "the run is submitted")
             [first] = of_rule(cluster, "train")
+            until(lambda: trains(first), "the run trains")
             cluster.evict(first)
-            wait_for(lambda: study.tells("resumes at step"), "another pod of the same Job goes on")
+            until(lambda: study.tells("resumes at step"), "another pod of the same Job goes on")
             study.run_log.unlink()
             cluster.kill(first)
-            wait_for(lambda: study.tells("resumes at step"), "another Job goes on")
+            until(lambda: study.tells("resumes at step"), "another Job goes on")
             assert snakemake.wait(120) == 0, study.log.read_text()[-3000:]
         finally:
             snakemake.kill()

@@ -122,10 +122,10 @@ def _properties(jobscript: Path) -> dict[str, Any]:
 
 
 def _reason(namespace: str, name: str) -> str:
-    """Why the Job's pod ended, with what to do where the cause is known; empty where the pod is gone."""
+    """Why the Job's last pod ended, with what to do where the cause is known; empty where the pod is gone."""
     with suppress(NoAnswer, Refused):
         pods = ask("GET", f"/api/v1/namespaces/{namespace}/pods?labelSelector=job-name%3D{name}")["items"]
-        for pod in pods:
+        for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True):
             for container in pod["status"].get("containerStatuses", []):
                 ended = container.get("state", {}).get("terminated")
                 if ended and ended.get("reason") == "OOMKilled":
