@@ -73,9 +73,7 @@ def test_an_evicted_and_a_killed_pod_go_on_from_the_checkpoint_and_end_with_the_
     template(profile, study.folder)
     settings = (profile / "config.yaml").read_text()
     assert "device: cuda" in settings
-    (profile / "config.yaml").write_text(
-        settings.replace("device: cuda", "device: cpu")
-    )  # a GPU is asked for, not used
+    (profile / "config.yaml").write_text(settings.replace("device: cuda", "device: cpu"))  # the GPU is not real
     alone = undisturbed.start()
     with Cluster({"regrow": study.folder}) as cluster:
         monkeypatch.setenv(api.PROXY, cluster.address)
@@ -96,14 +94,16 @@ def test_an_evicted_and_a_killed_pod_go_on_from_the_checkpoint_and_end_with_the_
             cluster.kill(first)
             until(lambda: study.tells("resumes at step"), "another Job goes on")
             assert snakemake.wait(120) == 0, study.log.read_text()[-3000:]
+            assert alone.wait(120) == 0, undisturbed.log.read_text()[-3000:]
         finally:
-            snakemake.kill()
+            for process in (snakemake, alone):
+                process.kill()
+                process.wait()
         assert [len(job.pods) for job in of_rule(cluster, "train")] == [2, 1]
         assert [job.container["resources"]["limits"] for job in of_rule(cluster, "train")] == [
             {"memory": "4000M", "nvidia.com/gpu": "1"}
         ] * 2
         assert [job.container["resources"]["limits"] for job in of_rule(cluster, "pack")] == [{"memory": "8000M"}]
-    assert alone.wait(120) == 0, undisturbed.log.read_text()[-3000:]
     assert json.loads((study.folder / RECORDS / "provenance.json").read_text())["resumes"]
     for path in (WEIGHTS, f"{RECORDS}/metrics.jsonl", f"{RECORDS}/summary.json"):
         assert sha256(study.folder / path) == sha256(undisturbed.folder / path), path
