@@ -169,7 +169,7 @@ def test_in_a_pod_it_is_the_account_that_asks(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_pod_lasts_until_its_stopped_processes_have_ended(tmp_path: Path) -> None:
-    saving = "trap 'sleep 1; touch saved; exit 0' TERM; touch started; while true; do sleep 0.1; done"
+    saving = "trap 'sleep 1; touch saved; exit 0' TERM; touch started; for i in {1..80}; do sleep 0.1; done"
     (tmp_path / "script.sh").write_text(f'bash -c "{saving}" | cat\necho never\n')
     command = [sys.executable, "-m", "regrow.kubernetes", "hold", "script.sh"]
     with subprocess.Popen(command, cwd=tmp_path) as holder:
