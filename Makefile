@@ -63,4 +63,4 @@ format: $(READY) ## rewrite the files in the one style
 
 lock: $(READY) ## requirements.lock anew from pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --no-header --extra dev --extra slurm pyproject.toml --output-file requirements.lock
+	  --no-annotate --no-header --extra dev --extra kubernetes --extra slurm pyproject.toml --output-file requirements.lock

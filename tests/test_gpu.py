@@ -83,10 +83,18 @@ def test_without_a_gpu_the_message_says_what_to_do(
 
 
 @pytest.mark.workflow
-@pytest.mark.parametrize(("profile", "device"), [("default", "cpu"), ("gpu", "free-cuda"), ("slurm", "cuda")])
-def test_a_profile_says_what_a_run_computes_on(profile: str, device: str, tmp_path: Path) -> None:
-    if profile == "slurm":
-        pytest.importorskip("snakemake_executor_plugin_slurm")
+@pytest.mark.parametrize(
+    ("profile", "device", "plugin"),
+    [
+        ("default", "cpu", ""),
+        ("gpu", "free-cuda", ""),
+        ("slurm", "cuda", "slurm"),
+        ("kubernetes", "cuda", "cluster_generic"),
+    ],
+)
+def test_a_profile_says_what_a_run_computes_on(profile: str, device: str, plugin: str, tmp_path: Path) -> None:
+    if plugin:
+        pytest.importorskip(f"snakemake_executor_plugin_{plugin}")
     for name in ("params", "profiles", "workflow"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "Snakefile", tmp_path)
