@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ mark.unlink()
 print(gpu)
 """
 HOLD = "from regrow.gpu import hold_gpu; print(hold_gpu(), flush=True); import time; time.sleep(60)"
+HOLD_TWO = HOLD.replace("hold_gpu()", "hold_gpu(2)")
 
 
 def environment(folder: Path, gpus: str) -> dict[str, str]:
@@ -66,6 +68,24 @@ def test_a_killed_runs_gpu_is_free_at_once(tmp_path: Path) -> None:
             assert waiter.stdout
             assert waiter.stdout.readline() == "3\n"
             waiter.kill()
+
+
+def test_so_many_runs_share_a_gpu_and_an_empty_one_goes_first(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        holders = []
+        for _ in range(5):
+            command = [sys.executable, "-c", HOLD_TWO]
+            one = subprocess.Popen(command, env=environment(tmp_path, "0,1"), stdout=subprocess.PIPE, text=True)
+            stack.enter_context(one)
+            stack.callback(one.kill)
+            assert one.stdout
+            if len(holders) < 4:
+                holders.append((one, one.stdout.readline().strip()))
+        assert [gpu for _, gpu in holders] == ["0", "1", "0", "1"]
+        with pytest.raises(subprocess.TimeoutExpired):
+            one.wait(2)
+        holders[1][0].kill()
+        assert one.stdout.readline() == "1\n"
 
 
 def test_without_a_gpu_the_message_says_what_to_do(

@@ -1,6 +1,6 @@
-"""One GPU for one run, on a machine where nobody hands them out: Snakemake only counts them.
+"""A GPU for a run, on a machine where nobody hands them out: Snakemake only counts them.
 
-A run locks the file that stands for one of the visible GPUs and shows CUDA that GPU alone. The kernel drops the lock
+A run locks a file that stands for a place on one of the visible GPUs and shows CUDA that GPU alone. The kernel drops the lock
 when the process ends, however it ends, so a killed run leaves nothing behind.
 """
 
@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from regrow.errors import UserError
@@ -19,8 +20,10 @@ POLL = 0.5
 """Seconds between two looks for a free GPU."""
 
 
-def hold_gpu() -> str:
-    """Wait for a GPU that no other run of this user holds, and hold it until this process ends; returns its id.
+def hold_gpu(runs: int = 1) -> str:
+    """Wait for a GPU that fewer than `runs` other runs of this user hold, and hold it until this process ends.
+
+    Returns its id. All runs must give the same number.
 
     Must come before CUDA's first use: it sets CUDA_VISIBLE_DEVICES.
 
@@ -32,7 +35,7 @@ def hold_gpu() -> str:
         raise UserError("--device free-cuda: no GPU is visible here; use --device cpu")
     locks = Path(tempfile.gettempdir()) / f"regrow-gpus-{os.getuid()}"
     locks.mkdir(mode=0o700, exist_ok=True)
-    while (gpu := _lock_one(gpus, locks)) is None:
+    while (gpu := _lock_one(gpus, runs, locks)) is None:
         time.sleep(POLL)
     os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     return gpu
@@ -48,10 +51,14 @@ def visible_gpus() -> list[str]:
     return [str(index) for index in range(torch.cuda.device_count())]
 
 
-def _lock_one(gpus: Sequence[str], locks: Path) -> str | None:
-    """Lock the first free GPU. Its file stays open, and so locked, for the rest of the process."""
-    for gpu in gpus:
-        file = os.open(locks / f"{gpu.replace('/', '-')}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+def _lock_one(gpus: Sequence[str], runs: int, locks: Path) -> str | None:
+    """Lock the first free place, on an empty GPU where there is one.
+
+    Its file stays open, and so locked, for the rest of the process.
+    """
+    for place, gpu in product(range(runs), gpus):
+        name = f"{gpu.replace('/', '-')}{f'.{place}' if place else ''}.lock"
+        file = os.open(locks / name, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

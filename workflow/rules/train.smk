@@ -41,6 +41,7 @@ rule train:
         runtime=run_minutes,
         device="cpu",
         processes=1,
+        runs_per_gpu=1,
         save_every=str(config.get("save_every", SAVE_EVERY)),
     params:
         data=data_folder,
@@ -52,5 +53,5 @@ rule train:
     shell:
         "regrow run {input.config} --data {params.data} {params.init}"
         " --weights {output.weights} --records {params.records} --work {params.work}"
-        " --device {resources.device} --threads {threads} --processes {resources.processes}"
-        " --save-every {resources.save_every} 2>&1 | tee -i {log}"
+        " --device {resources.device} --runs-per-gpu {resources.runs_per_gpu} --threads {threads}"
+        " --processes {resources.processes} --save-every {resources.save_every} 2>&1 | tee -i {log}"

@@ -35,6 +35,9 @@ def add(commands: Commands) -> None:
     run.add_argument("--work", type=Path, metavar="FOLDER", help="checkpoints (default: beside --records)")
     run.add_argument("--save-every", type=float, default=SAVE_EVERY, metavar="S", help="seconds between checkpoints")
     add_device(run, FREE)
+    run.add_argument(
+        "--runs-per-gpu", type=int, default=1, metavar="K", help="with --device free-cuda: how many share one"
+    )
     run.add_argument("--processes", type=int, default=1, help="that share every batch; one GPU each with --device cuda")
     run.add_argument("--fast", action="store_true", help="torch.compile, TF32, any algorithm: not the same bits again")
     run.set_defaults(command=_run)
@@ -49,11 +52,13 @@ def _run(arguments: argparse.Namespace) -> None:
 
     if arguments.processes < 1:
         raise UserError(f"--processes: expected 1 or more, got {arguments.processes}")
+    if arguments.runs_per_gpu < 1:
+        raise UserError(f"--runs-per-gpu: expected 1 or more, got {arguments.runs_per_gpu}")
     device = arguments.device
     if device == FREE:
         if arguments.processes > 1:
             raise UserError("--device free-cuda holds one GPU; with --processes give --device cuda")
-        print(f"holds GPU {hold_gpu()}")
+        print(f"holds GPU {hold_gpu(arguments.runs_per_gpu)}")
         device = "cuda"
     place = Place(
         data=arguments.data,
