@@ -1,7 +1,7 @@
 """A GPU for a run, on a machine where nobody hands them out: Snakemake only counts them.
 
-A run locks a file that stands for a place on one of the visible GPUs and shows CUDA that GPU alone. The kernel drops the lock
-when the process ends, however it ends, so a killed run leaves nothing behind.
+A run locks a file that stands for a place on one of the visible GPUs and shows CUDA that GPU alone. The kernel drops
+the lock when the process ends, however it ends, so a killed run leaves nothing behind.
 """
 
 from __future__ import annotations
