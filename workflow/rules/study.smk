@@ -16,6 +16,7 @@ from regrow.code import sources
 from regrow.config import STAGES, canonical, digest, load_params
 from regrow.data.registry import SETS
 from regrow.lock import share
+from regrow.plan.storage import memory_mb
 from regrow.stages import modules
 from regrow.study import data_refs, runs
 from regrow.train import SAVE_EVERY
@@ -110,3 +111,9 @@ def work_folder(wildcards):
 def run_minutes(wildcards):
     """What a cluster may give the run before it stops it; a stopped run goes on from its checkpoint."""
     return {"grow": 120, "transfer": 240}.get(wildcards.stage, 720)
+
+
+def run_memory(wildcards):
+    """By the set; `processes` is the rule's, or what a profile or the command line says instead."""
+    processes = rules.train.rule.resources["processes"].value
+    return memory_mb(run_config(wildcards).data, int(processes))

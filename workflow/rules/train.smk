@@ -37,7 +37,7 @@ rule train:
         "../envs/regrow.yaml"
     threads: 1
     resources:  # a change of one reruns nothing
-        mem_mb=4000,
+        mem_mb=run_memory,
         runtime=run_minutes,
         device="cpu",
         processes=1,

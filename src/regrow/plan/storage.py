@@ -1,4 +1,4 @@
-"""The bytes of packed sets, on disk and in a run's memory, before anything is packed."""
+"""The bytes of packed sets, on disk and in a run's memory, before anything is packed. Importing it imports no torch."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ from pathlib import Path
 
 from regrow.config import DataRef
 from regrow.data.registry import find_set
+from regrow.plan.cost import images_of
+from regrow.train import RESIDENT
 
 COLOURS = 3
 """Channels of an image that is not packed yet; a grey set has one."""
+OWN_MB = 4000
+"""Of a process without its images: torch, the model, its optimizer and a batch; a guess with room to spare."""
+COPIES = 3
+"""Of a split in memory while it is brought to the device: its rows, transposed, with the model's channels."""
 
 
 def image_bytes(data: DataRef) -> int:
@@ -22,3 +28,10 @@ def packed_bytes(data: DataRef, folder: Path | None) -> int:
         return sum(path.stat().st_size for path in (folder / data.folder).iterdir())
     known = find_set(data.name)
     return (known.train + known.test) * image_bytes(data)
+
+
+def memory_mb(data: DataRef, processes: int = 1) -> int:
+    """What a run may need: each of its processes holds every split that is not read from disk."""
+    splits = (images * image_bytes(data) for images in images_of(data, None).values())
+    held = sum(size for size in splits if size <= RESIDENT)
+    return processes * (OWN_MB + round(COPIES * held / 1e6))

@@ -14,13 +14,11 @@ from torch import Tensor
 
 from regrow.config import Augment
 from regrow.data import Manifest, PackedSet, Split
+from regrow.train import RESIDENT
 from regrow.train.augment import augmented, erased
 from regrow.train.distributed import Rows
 from regrow.train.seeds import derive
 from regrow.train.stored import StoredImages
-
-RESIDENT = 16 * 2**30
-"""Bytes of uint8 pixels up to which a split lies on the device; of a larger one every batch is read from disk."""
 
 
 @dataclass(frozen=True, kw_only=True)
