@@ -256,6 +256,22 @@ def test_a_step_draws_what_torchs_own_seed_draws() -> None:
     assert torch.equal(torch.randn(3), expected)
 
 
+def test_weights_that_a_map_makes_are_float32_in_bfloat16_training(digits: Path) -> None:
+    """Else autocast rounds them, and on a CPU a layer norm refuses them."""
+    seen = []
+
+    def mapped(trained: Tensors) -> Tensors:
+        made = {name: (tensor.flatten(1).T @ torch.eye(len(tensor))).T for name, tensor in trained.items()}
+        seen.extend(tensor.dtype for tensor in made.values())
+        return {name: tensor.reshape(trained[name].shape) for name, tensor in made.items()}
+
+    wide = {name: tensor for name, tensor in initial(TINY, seed=0).items() if tensor.ndim > 1}
+    rest = {name: tensor for name, tensor in initial(TINY, seed=0).items() if tensor.ndim == 1}
+    recipe = RECIPE.model_copy(update={"precision": "bfloat16", "duration": "2 steps", "evaluations": 1})
+    train(task(digits, recipe, trained=wide, weights=lambda trained: {**mapped(trained), **rest}))
+    assert set(seen) == {torch.float32}
+
+
 def test_learning_rate_warms_up_and_ends_at_the_minimum(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     real = torch.optim.AdamW.step

@@ -139,10 +139,11 @@ def _step(
     images = task.train.pixels(index, recipe.augment, rows)
     images, labels = mixed(images, task.train.classes(index), recipe, task.train.num_classes)
     images, labels = images[rows.own], labels[rows.own]
+    # In float32: weights that a map makes are no less exact than weights that are trained.
+    model, state = task.model, unstack(task.weights(trained))
+    if task.first_stage and task.first_stage.covers(step):
+        model, state = task.first_stage.cut(state, step)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-        model, state = task.model, unstack(task.weights(trained))
-        if task.first_stage and task.first_stage.covers(step):
-            model, state = task.first_stage.cut(state, step)
         logits = task.forward(model, state, images).float()
         if task.loss:
             loss = task.loss(logits, images, labels)
