@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -87,6 +89,22 @@ def test_a_signal_reaches_the_child_and_its_exit_code_comes_back(address: str, w
     process.communicate()
     assert process.returncode == 128 + signal.SIGTERM
     assert not children_in(waiting)
+
+
+def test_a_ctrl_c_that_waits_for_the_child_reaches_it(address: str, waiting: Path) -> None:
+    """The server was importing torch, or busy: the signal is there before the child is. Lost, the job would go on."""
+    arguments = ["run", "config.json", "--data", "data", "--weights", "weights", "--records", "records"]
+    request = {"arguments": arguments, "folder": str(waiting), "environment": dict(os.environ)}
+    for _ in range(5):
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection,
+            open(os.devnull, "w") as nowhere,  # noqa: PTH123 (no path)
+        ):
+            connection.connect(address)
+            connection.settimeout(20)
+            socket.send_fds(connection, [json.dumps(request).encode()], [nowhere.fileno()] * 3)
+            connection.send(bytes([signal.SIGINT]))
+            assert int(connection.recv(16)) == 128 + signal.SIGINT
 
 
 def test_a_killed_job_takes_its_child_along_and_the_server_goes_on(address: str, waiting: Path) -> None:

@@ -1,7 +1,7 @@
 """A command for so many minutes: Snakemake in a piece of time, whose jobs save their state when it is over.
 
 The command gets a session of its own, so that one SIGINT reaches Snakemake and its jobs at once and nobody else; jobs
-of the fork server get theirs passed on (`regrow.warm`). GNU timeout sends its child two signals, and the second one
+of the fork server get theirs passed on (`regrow.warm`). GNU timeout sends its child two signals, and a second one
 would interrupt Snakemake while it waits for its jobs; nor does a Ctrl-C of the terminal reach what it starts.
 """
 

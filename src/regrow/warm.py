@@ -184,6 +184,9 @@ def _become(request: dict[str, Any], streams: list[int]) -> NoReturn:
 
 
 if __name__ == "__main__":
+    # For the children, until they train: Python's own handler loses a signal that comes while a child is being forked,
+    # and a module that is imported may swallow its KeyboardInterrupt. Such a job would run to its end.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     with socket.socket(fileno=int(sys.argv[1])) as listening:
         Server(listening, int(sys.argv[2])).serve()
     Path(sys.argv[3]).unlink()
