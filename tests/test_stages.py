@@ -17,9 +17,10 @@ from regrow.growth.registry import operator
 from regrow.models.flops import train_flops
 from regrow.models.vit import build, initial, stack, unstack
 from regrow.records import read_json, read_jsonl
+from regrow.stages import outcome
 from regrow.stages.images import balanced_accuracy
 from regrow.train.batches import tensors
-from regrow.train.loop import evaluate
+from regrow.train.loop import Trained, evaluate
 
 WIDE = ModelConfig(embed_dim=32, depth=2, num_heads=4, patch_size=4, img_size=8, num_classes=10)
 
@@ -175,6 +176,22 @@ def test_an_unwritable_folder_is_named_and_nothing_is_half_written(
     assert main(["run", str(tmp_path / "config.json"), *map(str, arguments)]) == 2
     assert "cannot be written" in capsys.readouterr().err
     assert not (tmp_path / "rec/summary.json").exists()
+
+
+def test_weights_that_are_not_finite_are_never_written(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = outcome.train
+
+    def broken(*arguments: object) -> Trained:
+        done = real(*arguments)  # type: ignore[arg-type]
+        done.tensors["head.weight"][0, 0] = torch.nan
+        return done
+
+    monkeypatch.setattr(outcome, "train", broken)
+    assert run(train_config(), digits, tmp_path) == 2
+    assert "pretrain/tiny_s0: head.weight is not finite at the end" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["config.json"]
 
 
 def test_a_pickle_is_not_read(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -125,7 +125,15 @@ def write_outcome(
     """Write weights, metrics.jsonl, provenance.json and last summary.json; each whole or not at all.
 
     Of several processes the first writes.
+
+    Raises:
+        UserError: a weight is not finite; nothing is written.
     """
+    if wrong := [name for name, tensor in weights.items() if not bool(tensor.isfinite().all())]:
+        raise UserError(
+            f"{config.stage}/{config.run}: {wrong[0]} is not finite at the end, though the loss was; nothing was written. "
+            "Lower lr, or train in float32"
+        )
     if distributed.rank():
         return
     checksum = save_tensors(place.weights, unstack(weights), run=f"{config.stage}/{config.run}")
