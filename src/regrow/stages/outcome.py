@@ -131,7 +131,7 @@ def write_outcome(
     """
     if wrong := [name for name, tensor in weights.items() if not bool(tensor.isfinite().all())]:
         raise UserError(
-            f"{config.stage}/{config.run}: {wrong[0]} is not finite at the end, though the loss was; nothing was written. "
+            f"{config.stage}/{config.run}: {wrong[0]} is not finite at the end; nothing was written. "
             "Lower lr, or train in float32"
         )
     if distributed.rank():
