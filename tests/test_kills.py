@@ -33,6 +33,12 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params |= {"tier": "small", "seeds": [0]}
     params["arms"] = {arm: params["arms"][arm] for arm in ("scratch", "mango")}
     del params["learngene"]
+    for stage in (
+        "pretrain",
+        "train",
+        "transfer",
+    ):  # long enough for every kill to find a run that still saves its state
+        params[stage] = {**params[stage], "duration": "300 steps"}
     path = tmp_path_factory.mktemp("params") / "small.yaml"
     path.write_text(yaml.safe_dump(params))
     return path

@@ -93,7 +93,7 @@ def test_the_command_needs_minutes_and_words(capsys: pytest.CaptureFixture[str])
 
 
 def test_make_piece_runs_it() -> None:
-    words = ["make", "-n", "piece", "TIER=gpu", "PROFILE=gpu", "CORES=4", f"TARGETS={SCRATCH}"]
+    words = ["make", "-n", "--no-print-directory", "piece", "TIER=gpu", "PROFILE=gpu", "CORES=4", f"TARGETS={SCRATCH}"]
     said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     unlock, command = said.replace("\\\n", "").splitlines()[-2:]
     assert unlock == "regrow unlock"
