@@ -44,7 +44,9 @@ def test_a_sound_study_is_checked_down_to_its_weights_and_data(
     assert "1 of 1 sets" in printed
     assert "not checked" not in printed
     texts = [*(study / RESULTS).glob("tables/*"), *(study / RESULTS).glob("*.*")]
-    expected = Verified(texts=len(texts), others=(), runs=14, strays=0, parents=8, weights=14, sets=1, all_sets=1)
+    expected = Verified(
+        texts=len(texts), others=(), runs=14, planned=14, strays=0, parents=8, weights=14, sets=1, all_sets=1
+    )
     assert check(study) == expected
 
 

@@ -34,6 +34,8 @@ class Verified:
     others: tuple[str, ...]
     """Files beside them that are not made again: figures, and what is made from weights."""
     runs: int
+    planned: int
+    """As many as `runs`, but where the report is of a part of the tier."""
     strays: int
     """Records of no run of the params file; they are in no table."""
     parents: int
@@ -43,32 +45,44 @@ class Verified:
     all_sets: int
 
     def __str__(self) -> str:
+        runs = f"{self.runs} runs" + (f" of {self.planned}" if self.runs < self.planned else "")
         weights = f"{self.weights} of {self.runs} files have the recorded checksum" + _absent(self.runs - self.weights)
         others = f"; not made again: {', '.join(self.others)}" if self.others else ""
         strays = f"; {self.strays} others are of no run of it" if self.strays else ""
         sets = f"{self.sets} of {self.all_sets} sets are those that the runs read" + _absent(self.all_sets - self.sets)
         return (
             f"report   {self.texts} files have the bytes that the records give{others}\n"
-            f"records  {self.runs} runs have the configs of the params file{strays}\n"
+            f"records  {runs} have the configs of the params file{strays}\n"
             f"inputs   {self.parents} runs start from the weights that their parents' records name\n"
             f"weights  {weights}\n"
             f"data     {sets}"
         )
 
 
-def verify(params: Params, results: Path, data: Path, claims: Path = CLAIMS, arithmetic: Path = ARITHMETIC) -> Verified:
+def verify(
+    params: Params,
+    results: Path,
+    data: Path,
+    claims: Path = CLAIMS,
+    arithmetic: Path = ARITHMETIC,
+    *,
+    partial: bool = False,
+) -> Verified:
     """Check what lies in `results` and in `data`, the folder of the packed sets.
 
-    `claims` and `arithmetic` are what the verdicts on the papers' claims are made of, beside the records.
+    `claims` and `arithmetic` are what the verdicts on the papers' claims are made of, beside the records. With
+    `partial`, the report is of the part of the tier that is done, and so is the check.
 
     Raises:
         UserError: the first thing that does not match, its file and the cure.
     """
-    found = runs(params)
+    planned = runs(params)
+    found = runs(read(params, results, partial=True).params) if partial else planned
     summaries = {key: _summary(results, run) for key, run in found.items()}
-    texts = published_texts(read(params, results), results, load_ledger(claims, arithmetic))
+    records = read(params, results, partial=partial)
+    texts = published_texts(records, results, load_ledger(claims, arithmetic))
     same_texts(texts, results)
-    digests = {folder: _manifest_digest(data / folder) for folder in data_refs(params)}
+    digests = {folder: _manifest_digest(data / folder) for folder in data_refs(records.params)}
     read_by_runs: dict[str, str | None] = {}
     for key, run in found.items():
         folder = run.config.data.folder
@@ -79,7 +93,8 @@ def verify(params: Params, results: Path, data: Path, claims: Path = CLAIMS, ari
         texts=len(texts),
         others=tuple(sorted(_published(results) - set(texts))),
         runs=len(found),
-        strays=len({_record(results, key) for key in found} ^ set(results.glob("records/*/*/summary.json"))),
+        planned=len(planned),
+        strays=len(set(results.glob("records/*/*/summary.json")) - {_record(results, key) for key in planned}),
         parents=sum(run.config.init is not None for run in found.values()),
         weights=weights,
         sets=sum(_arrays(data / folder) for folder, known in digests.items() if known),

@@ -45,7 +45,8 @@ rule report:
         "--arithmetic {input.arithmetic} 2>&1 | tee {log}"
 
 
-# Remakes what lies in the results from the records that lie there, asking for no run: works on a fresh clone.
+# Remakes what lies in the results from the records that lie there, asking for no run: works on a fresh clone, and on a
+# tier that still runs, whose report says what is missing.
 rule tables:
     log:
         "<logs>/tables.log",
@@ -55,7 +56,7 @@ rule tables:
         study=PARAMS,
         results=RESULTS,
     shell:
-        "regrow report {params.study} --results {params.results} 2>&1 | tee {log}"
+        "regrow report {params.study} --results {params.results} --partial 2>&1 | tee {log}"
 
 
 # README.md's figure and first table, between its markers. Always runs, because the file is in git and has no other maker.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regrow.cli.parsing import Commands
+from regrow.cli.parsing import Commands, add_partial
 from regrow.config import load_params
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def add(commands: Commands) -> None:
     explain.add_argument("column", help="as in the CSV, where _mean may be left out: flops_saved")
     explain.add_argument("--params", type=Path, required=True, metavar="FILE")
     explain.add_argument("--results", type=Path, required=True, metavar="FOLDER", help="results/<tier>")
+    add_partial(explain)
     explain.set_defaults(command=_explain)
 
 
@@ -31,7 +32,7 @@ def _explain(arguments: argparse.Namespace) -> None:
     from regrow.explain import explain
     from regrow.report.frames import read
 
-    records = read(load_params(arguments.params), arguments.results)
+    records = read(load_params(arguments.params), arguments.results, partial=arguments.partial)
     cell = explain(records, arguments.table, arguments.row, arguments.column)
     print("\n".join(_lines(cell, records, arguments.params, arguments.results)))
 
@@ -59,7 +60,7 @@ def _lines(cell: Cell, records: Records, params: Path, results: Path) -> Iterato
     weights = " ".join(f"{results}/weights/{key}.safetensors" for key in cell.keys)
     yield "\nwhat makes the runs, and all that they start from, and then the table:"
     yield f"  snakemake {weights} --cores all --config params={params}"
-    yield f"  regrow report {params} --results {results}"
+    yield f"  regrow report {params} --results {results}{' --partial' if records.whole else ''}"
 
 
 def _text(value: object) -> str:

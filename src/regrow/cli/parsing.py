@@ -17,6 +17,11 @@ def add_claims(command: argparse.ArgumentParser) -> None:
     command.add_argument("--arithmetic", type=Path, default=arithmetic, metavar="FILE", help="made by `regrow count`")
 
 
+def add_partial(command: argparse.ArgumentParser) -> None:
+    """`--partial`: the report of a tier that still runs."""
+    command.add_argument("--partial", action="store_true", help="the report of what is done so far")
+
+
 def add_device(command: argparse.ArgumentParser, *more: str) -> None:
     """`--device`, with `more` choices, and `--threads`."""
     command.add_argument("--device", default="cpu", choices=("cpu", "cuda", "auto", *more))

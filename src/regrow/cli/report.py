@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from regrow.cli.parsing import Commands, add_claims
+from regrow.cli.parsing import Commands, add_claims, add_partial
 from regrow.config import load_params
 
 
@@ -14,6 +14,7 @@ def add(commands: Commands) -> None:
     report = commands.add_parser("report", help="tables, figures and REPORT.md from the records alone")
     report.add_argument("params", type=Path)
     report.add_argument("--results", type=Path, required=True, metavar="FOLDER", help="results/<tier>")
+    add_partial(report)
     add_claims(report)
     report.set_defaults(command=_report)
 
@@ -33,7 +34,8 @@ def add(commands: Commands) -> None:
 def _report(arguments: argparse.Namespace) -> None:
     from regrow.report import write_report
 
-    write_report(load_params(arguments.params), arguments.results, arguments.claims, arguments.arithmetic)
+    params, claims, arithmetic = load_params(arguments.params), arguments.claims, arguments.arithmetic
+    write_report(params, arguments.results, claims, arithmetic, partial=arguments.partial)
 
 
 def _readme(arguments: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,20 @@ from regrow.errors import UserError
 from regrow.records import read_json, read_jsonl
 from regrow.report.families import Family, depth_families, growth_family
 from regrow.study import Run, runs
+from regrow.study.part import finished
 
 FILES = ("summary.json", "metrics.jsonl", "provenance.json")
 NAMED = 6
 """How many runs an error names before it says how many more there are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """The tier that records are a part of."""
+
+    params: Params
+    done: frozenset[str]
+    """The keys of its runs that are done, in the part or not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +45,8 @@ class Records:
     training until then (the only column here that depends on the machine)."""
     machines: pd.DataFrame
     """One row a run, what differs between machines. Index `<stage>/<run>`."""
+    whole: Whole | None = None
+    """Of what these are a part; None: nothing is missing."""
 
     @property
     def growth(self) -> Family:
@@ -57,17 +69,19 @@ class Records:
         return self.runs[self.runs["stage"] == stage].set_index(index)
 
 
-def read(params: Params, results: Path) -> Records:
-    """Read the records of every run of the tier.
+def read(params: Params, results: Path, *, partial: bool = False) -> Records:
+    """Read the records of every run of the tier; with `partial`, of the part of it that is done (`regrow.study.part`).
 
     Raises:
-        UserError: a run has no records, or records made with another config.
+        UserError: a run has no records, or records made with another config; with `partial`, too few have any.
     """
+    if partial:
+        return _read_part(params, results)
     expected = runs(params)
-    missing = [key for key in expected if not all((_folder(results, key) / name).exists() for name in FILES)]
+    missing = [key for key in expected if not _has_files(results, key)]
     if missing:
         raise _incomplete(f"of {len(expected)} runs have no complete records in {results / 'records'}", missing)
-    summaries = {key: read_json(_folder(results, key) / "summary.json") for key in expected}
+    summaries = {key: _summary(results, key) for key in expected}
     stale = [key for key, run in expected.items() if not run.made(summaries[key])]
     if stale:
         raise _incomplete(f"of {len(expected)} runs have records of another config than the params file's", stale)
@@ -87,9 +101,32 @@ def read(params: Params, results: Path) -> Records:
     )
 
 
+def _read_part(params: Params, results: Path) -> Records:
+    expected = runs(params)
+    done = {key for key, run in expected.items() if _has_files(results, key) and run.made(_summary(results, key))}
+    if len(done) == len(expected):
+        return read(params, results)
+    part = finished(params, done)
+    if part is None:
+        raise UserError(
+            f"{results / 'records'}: {len(done)} of {len(expected)} runs are done; a report needs target/"
+            f"{params.scratch}_s{params.seeds[0]} and another target of that seed; `snakemake` makes them"
+        )
+    return replace(read(part, results), whole=Whole(params=params, done=frozenset(done)))
+
+
 def over_seeds(frame: pd.DataFrame, arm: str, column: str) -> pd.Series:
     """One column of one arm, indexed by seed, of a frame indexed by (arm, seed)."""
     return frame[column].xs(arm, level="arm")
+
+
+def _has_files(results: Path, key: str) -> bool:
+    return all((_folder(results, key) / name).exists() for name in FILES)
+
+
+def _summary(results: Path, key: str) -> dict[str, Any]:
+    summary: dict[str, Any] = read_json(_folder(results, key) / "summary.json")
+    return summary
 
 
 def _folder(results: Path, key: str) -> Path:

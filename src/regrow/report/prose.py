@@ -11,19 +11,23 @@ from regrow.report.estimate import Estimate, estimate, number
 from regrow.report.figures import ACCURACY, SAVED, TRANSFER, alt_text, image
 from regrow.report.frames import Records, over_seeds
 from regrow.report.learngene.prose import learngene_parts
+from regrow.report.missing import missing_parts
 from regrow.report.negatives import ACCOUNT_WORDS, negatives
 from regrow.report.plan import WORDS
 from regrow.report.saving import ACCOUNTS, savings
 from regrow.report.table import Table, imagenet, setting
 from regrow.report.transfer import MEAN, transfer_accuracies, transfer_rows
 from regrow.study import NO_PRETRAINING
+from regrow.study.part import IN_PART
 
 
 def report_text(records: Records, tables: dict[str, Table]) -> str:
     """The whole file. The same results give the same bytes: machines and seconds are in tables/seconds.md."""
+    tier = f"{records.whole.params.tier} tier{IN_PART}" if records.whole else f"{records.params.tier} tier"
     parts = [
-        f"# Results: the {records.params.tier} tier",
+        f"# Results: the {tier}",
         setting(records.params),
+        *(missing_parts(records, records.whole) if records.whole else []),
         "## What was run",
         *_what(records),
         "## How to read the numbers",

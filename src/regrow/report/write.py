@@ -14,29 +14,34 @@ from regrow.report.claims import ARITHMETIC, CLAIMS, load_ledger
 from regrow.report.conventions import CONVENTIONS, conventions_figure
 from regrow.report.frames import Records, read
 from regrow.report.learngene import learngene_figures
+from regrow.report.missing import missing_words
 from regrow.report.published import published_texts
 from regrow.report.style import save, styled
 
 
-def write_report(params: Params, results: Path, claims: Path = CLAIMS, arithmetic: Path = ARITHMETIC) -> None:
+def write_report(
+    params: Params, results: Path, claims: Path = CLAIMS, arithmetic: Path = ARITHMETIC, *, partial: bool = False
+) -> None:
     """Read the records in `results` once; write its tables/, figures/, claims.* and REPORT.md, and say where they are.
 
     Everything but tables/seconds* has the same bytes for the same results; on an ImageNet tier, not the claims on wall
-    time.
+    time. With `partial`, the report is of the part of the tier that is done, and says what is missing.
 
     Raises:
-        UserError: a run of the tier has no records, or the ledger of claims is not right.
+        UserError: a run of the tier has no records, or the ledger of claims is not right; with `partial`, too few have.
     """
-    ledger, records = load_ledger(claims, arithmetic), read(params, results)
+    ledger, records = load_ledger(claims, arithmetic), read(params, results, partial=partial)
     written = []
     for name, text in published_texts(records, results, ledger).items():
         written.append(results / name)
         write_bytes(written[-1], text.encode())
     with styled():
-        for name, draw in drawn(params).items():
+        for name, draw in drawn(records.params).items():
             written += save(draw(records), results / "figures", name)
     for line in listing(results, written):
         print(line)
+    if records.whole:
+        print(missing_words(records, records.whole))
 
 
 def drawn(params: Params) -> dict[str, Callable[[Records], Figure]]:

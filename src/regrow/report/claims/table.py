@@ -15,6 +15,7 @@ from regrow.report.claims.verdict import Settled, Verdict, settle
 from regrow.report.estimate import number
 from regrow.report.frames import Records
 from regrow.report.table import Table, setting
+from regrow.study.part import IN_PART
 
 COUNT = f"regrow count --out {ARITHMETIC.parent.as_posix()}"
 """The command that computes the claims of exact arithmetic."""
@@ -62,7 +63,8 @@ def command(params: Params, claim: Claim) -> str:
     """What makes the number, and the runs behind it."""
     if claim.scope == EXACT:
         return COUNT
-    return f"snakemake --cores all results/{params.tier}/claims.csv --config params=params/{params.tier}.yaml"
+    tier = params.tier.removesuffix(IN_PART)
+    return f"snakemake --cores all results/{tier}/claims.csv --config params=params/{tier}.yaml"
 
 
 def words(params: Params, claim: Claim, settled: Settled) -> str:
