@@ -7,6 +7,7 @@ CORES ?= all
 TIER ?= mini
 MINUTES ?= 8
 PROFILE ?=
+ONLY ?=
 TARGETS ?=
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
@@ -36,10 +37,10 @@ reproduce: $(READY) ## the whole study of the default tier, then the numbers bes
 
 resume: reproduce ## the same: a killed study goes on from its checkpoints
 
-piece: $(READY) ## MINUTES of the study, then its runs save their state; the next piece goes on. TIER, PROFILE, TARGETS
+piece: $(READY) ## MINUTES of the study, then its runs save their state; the next piece goes on. TIER, PROFILE, ONLY, TARGETS
 	regrow unlock
 	regrow piece $(MINUTES) snakemake $(TARGETS) --cores $(CORES) $(if $(PROFILE),--profile profiles/$(PROFILE)) \
-	  --config params=params/$(TIER).yaml
+	  --config params=params/$(TIER).yaml $(if $(ONLY),only='$(ONLY)')
 
 test: $(READY) ## every test, on the CPU
 	pytest

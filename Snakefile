@@ -2,7 +2,8 @@
 #
 #   snakemake --cores 2                                    the default tier, params/mini.yaml
 #   snakemake --cores 2 --config params=params/gpu.yaml    another tier
-#   snakemake tables --cores 1                             tables and figures again from the committed records
+#   snakemake --cores 2 --config only='target/*_s0'        some runs and what they need; then `tables`
+#   snakemake tables --cores 1                             tables and figures again from the records that are there
 
 from snakemake.utils import min_version
 
@@ -19,13 +20,13 @@ include: "workflow/rules/arithmetic.smk"
 include: "workflow/rules/pictures.smk"
 
 
+ALL_SHOWN = [rules.report.output, ALL_LAYERS, rules.arithmetic.output, rules.pictures.output]
+
+
 rule all:
     default_target: True
     input:
-        rules.report.output,
-        ALL_LAYERS,
-        rules.arithmetic.output,
-        rules.pictures.output,
+        ALL_SHOWN if ONLY is RUNS else [],
         ALL_DATA,
         ALL_RUNS,
 
@@ -50,4 +51,7 @@ onstart:
 
 
 onsuccess:
-    print(f"\nTables: {RESULTS}/tables  figures: {RESULTS}/figures  read first: {RESULTS}/REPORT.md")
+    if ONLY is RUNS:
+        print(f"\nTables: {RESULTS}/tables  figures: {RESULTS}/figures  read first: {RESULTS}/REPORT.md")
+    else:
+        print(f"\nThe report of what is done so far: snakemake tables --cores 1 --config params={PARAMS}")

@@ -19,7 +19,7 @@ import pytest
 from conftest import ROOT
 from regrow.config import load_params
 from regrow.records import sha256
-from regrow.study import runs
+from regrow.study import runs, with_parents
 
 pytestmark = pytest.mark.workflow
 
@@ -27,16 +27,16 @@ COPIED = ("Snakefile", "profiles", "workflow", "params", "README.md", "dvc.yaml"
 SMOKE = "params=params/smoke.yaml"
 
 
-def snakemake(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "snakemake", *arguments, "--config", SMOKE]
+def snakemake(folder: Path, *arguments: str, check: bool = True, only: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "snakemake", *arguments, "--config", SMOKE, *([f"only={only}"] if only else [])]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
     assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done
 
 
-def planned(folder: Path, *arguments: str) -> dict[str, int]:
+def planned(folder: Path, *arguments: str, only: str = "") -> dict[str, int]:
     """Rule -> number of jobs that a dry run would start."""
-    text = snakemake(folder, *arguments, "-n", "--quiet", "host", "reason").stdout
+    text = snakemake(folder, *arguments, "-n", "--quiet", "host", "reason", only=only).stdout
     return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE) if name != "total"}
 
 
@@ -187,6 +187,17 @@ def test_every_tier_plans(tier: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "--config", f"params=params/{tier}.yaml"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_some_runs_alone_are_asked_for_with_what_they_need(tmp_path: Path) -> None:
+    folder = checkout(tmp_path)
+    wanted = [*with_parents(runs(load_params(folder / "params/smoke.yaml")), ["target/mango_s0", "*_digits-few_s0"])]
+    jobs = planned(folder, only="target/mango_s0 *_digits-few_s0")
+    assert jobs == {"all": 1, "config": len(wanted), "train": len(wanted), "pack": 1}
+    assert planned(folder, only="target/mango_s0")["train"] == 3
+    assert planned(folder, "data", only="target/mango_s0") == {"data": 1, "pack": 1}
+    wrong = snakemake(folder, "-n", check=False, only="target/mangrove_s0")
+    assert "did you mean 'target/mango_s0'?" in wrong.stdout + wrong.stderr
 
 
 def test_a_run_gets_the_processes_of_its_resource(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from regrow.data.registry import SETS
 from regrow.lock import share
 from regrow.plan.storage import memory_mb
 from regrow.stages import modules
-from regrow.study import data_refs, runs
+from regrow.study import data_refs, runs, with_parents
 from regrow.train import SAVE_EVERY
 
 # `regrow` of the environment that Snakemake runs in, whether it is activated or not. Strict mode is Snakemake's own
@@ -33,6 +33,7 @@ PARAMS = config.get("params", "params/mini.yaml")
 CLAIMS = config.get("claims", "params/claims.yaml")
 STUDY = load_params(Path(PARAMS))
 RUNS = runs(STUDY)
+ONLY = with_parents(RUNS, str(config["only"]).split()) if "only" in config else RUNS
 DATA = data_refs(STUDY)
 RESULTS = f"results/{STUDY.tier}"
 ARRAYS = ["images.npy", "labels.npy", "split.npy", "manifest.json"]
@@ -51,10 +52,12 @@ wildcard_constraints:
     set=r"[a-z0-9._-]+",
 
 
-ALL_DATA = expand("<data>/{set}/{file}", set=DATA, file=ARRAYS)
+ALL_DATA = expand(
+    "<data>/{set}/{file}", set=dict.fromkeys(run.config.data.folder for run in ONLY.values()), file=ARRAYS
+)
 ALL_RUNS = [
-    *expand("<results>/weights/{key}.safetensors", key=RUNS),
-    *expand("<results>/records/{key}/{file}", key=RUNS, file=RECORDS),
+    *expand("<results>/weights/{key}.safetensors", key=ONLY),
+    *expand("<results>/records/{key}/{file}", key=ONLY, file=RECORDS),
 ]
 
 
