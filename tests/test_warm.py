@@ -32,7 +32,8 @@ sys.stdin.read()
 
 def study() -> tuple[subprocess.Popen[str], str]:
     """A process that started a server, as Snakemake does, and the server's address."""
-    process = subprocess.Popen([sys.executable, "-c", STUDY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    command, pipe = [sys.executable, "-c", STUDY], subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     assert process.stdout
     return process, process.stdout.readline().strip()
 
@@ -119,7 +120,7 @@ def test_a_killed_job_takes_its_child_along_and_the_server_goes_on(address: str,
     assert after.returncode == 2
 
 
-def test_nobody_outlives_a_killed_study(waiting: Path) -> None:
+def test_nobody_outlives_a_killed_study_and_the_server_ends_without_a_word(waiting: Path) -> None:
     process, address = study()
     running = job(address, waiting)
     until(lambda: children_in(waiting))
@@ -128,7 +129,7 @@ def test_nobody_outlives_a_killed_study(waiting: Path) -> None:
     assert running.returncode == 1
     until(lambda: not children_in(waiting))
     until(lambda: not Path(address).parent.exists())
-    process.communicate()
+    assert process.communicate()[1] == ""
 
 
 def test_a_killed_server_is_an_error_and_later_jobs_run_plainly(waiting: Path) -> None:
