@@ -190,6 +190,18 @@ def test_the_command_prints_plan_and_fact(
     assert float(next(line.split() for line in lines if line.startswith("all"))[-2]) > 1
 
 
+def test_a_shipped_tier_may_be_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    tables = []
+    for named in (["params/smoke.yaml"], ["--tier", "smoke"]):
+        assert main(["plan", *named]) == 0
+        tables.append(capsys.readouterr().out)
+    assert tables[0] == tables[1]
+    for wrong in ([], ["params/smoke.yaml", "--tier", "smoke"]):
+        assert main(["plan", *wrong]) == 2
+        assert "expected a params file or --tier" in capsys.readouterr().err
+
+
 def test_planning_a_tier_without_a_teacher_imports_no_torch(tmp_path: Path) -> None:
     program = (
         "import sys, pathlib, regrow.verify, regrow.explain, regrow.plan as p, regrow.config as c\n"

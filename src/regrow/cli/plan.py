@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def add(commands: Commands) -> None:
     """Add `plan`."""
     plan = commands.add_parser("plan", help="runs, FLOPs, device hours and storage before anything runs; then the fact")
-    plan.add_argument("params", type=Path)
+    plan.add_argument("params", type=Path, nargs="?", help="or --tier")
+    plan.add_argument("--tier", metavar="NAME", help="params/NAME.yaml")
     speed = plan.add_mutually_exclusive_group()
     speed.add_argument("--throughput", type=float, metavar="TFLOPS", help="that the device reaches in training")
     speed.add_argument(
@@ -47,7 +48,9 @@ def _plan(arguments: argparse.Namespace) -> None:
     if arguments.minutes is not None and not 0 < arguments.minutes < math.inf:
         raise UserError(f"--minutes: expected minutes above 0, got {arguments.minutes:g}")
     given = _given(arguments)
-    params = load_params(arguments.params)
+    if (arguments.params is None) == (arguments.tier is None):
+        raise UserError("plan: expected a params file or --tier NAME, one of the two")
+    params = load_params(arguments.params or Path("params") / f"{arguments.tier}.yaml")
     found = plan(params, arguments.results or Path("results") / params.tier, arguments.data, arguments.only)
     devices = given or {"Device": found.measured}
     if not all(devices.values()) and (arguments.devices or arguments.minutes):
