@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from conftest import ROOT
-from regrow.config import load_params
+from regrow.config import STAGES, load_params
 from regrow.records import sha256
 from regrow.study import runs, with_parents
 
@@ -187,6 +187,16 @@ def test_every_tier_plans(tier: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "--config", f"params=params/{tier}.yaml"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_runs_are_taken_in_the_order_of_the_list(tmp_path: Path) -> None:
+    """So a study that is stopped has whole seeds, arms and transfer sets behind it."""
+    folder = checkout(tmp_path)
+    printed = snakemake(folder, "--cores", "1", only="target/*_s0").stderr
+    started = re.findall(rf"^Job \d+: ({'|'.join(STAGES)}) (\S+)$", printed, re.MULTILINE)
+    listed = with_parents(runs(load_params(folder / "params/smoke.yaml")), ["target/*_s0"])
+    assert [f"{stage}/{run}" for stage, run in started] == [*listed]
+    assert printed.index(": data digits") < printed.index(": pretrain ")
 
 
 def test_some_runs_alone_are_asked_for_with_what_they_need(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ rule pack:
         expand("<data>/{{set}}/{file}", file=ARRAYS),
     log:
         "<logs>/data/{set}.log",
+    priority: len(RUNS) + 1
     conda:
         "../envs/regrow.yaml"
     resources:

@@ -34,6 +34,7 @@ CLAIMS = config.get("claims", "params/claims.yaml")
 STUDY = load_params(Path(PARAMS))
 RUNS = runs(STUDY)
 ONLY = with_parents(RUNS, str(config["only"]).split()) if "only" in config else RUNS
+RANK = {key: len(RUNS) - place for place, key in enumerate(RUNS)}
 DATA = data_refs(STUDY)
 RESULTS = f"results/{STUDY.tier}"
 ARRAYS = ["images.npy", "labels.npy", "split.npy", "manifest.json"]
@@ -69,6 +70,11 @@ def pack_code(wildcards):
 def pack_arguments(wildcards):
     ref = DATA[wildcards.set]
     return f"{ref.name} --img-size {ref.img_size} --minival {ref.minival} --seed {ref.seed}"
+
+
+def run_priority(wildcards):
+    """Runs are taken in the order of the list, as `regrow plan --minutes` has them, and sets are packed before any."""
+    return RANK[f"{wildcards.stage}/{wildcards.run}"]
 
 
 def run_config(wildcards):

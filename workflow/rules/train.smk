@@ -10,6 +10,7 @@ rule config:
         "<results>/configs/{stage}/{run}.json",
     log:
         "<logs>/configs/{stage}/{run}.log",
+    priority: run_priority
     conda:
         "../envs/regrow.yaml"
     params:
@@ -33,6 +34,7 @@ rule train:
         summary="<results>/records/{stage}/{run}/summary.json",
     log:
         "<logs>/{stage}/{run}.log",
+    priority: run_priority
     conda:
         "../envs/regrow.yaml"
     threads: 1
