@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -126,13 +127,17 @@ def test_a_teachers_batch_norm_sees_the_whole_batch(digits: Path) -> None:
             torch.testing.assert_close(tensor, alone["tensors"][name], rtol=0, atol=1e-2)
 
 
-def test_batch_norms_gradients_are_torchs(digits: Path) -> None:
+@pytest.mark.parametrize("shape", [(6, 3, 4, 4), (6, 3)])
+def test_batch_norms_gradients_are_torchs(shape: tuple[int, ...]) -> None:
     """In float64, to rounding: outputs, running statistics and the gradients of images and parameters."""
+    kind, between = (
+        (nn.BatchNorm2d, nn.Conv2d(3, 3, 3, padding=1)) if len(shape) == 4 else (nn.BatchNorm1d, nn.Linear(3, 3))
+    )
     generator = torch.Generator().manual_seed(0)
-    images, target = (torch.randn(6, 3, 4, 4, generator=generator, dtype=torch.float64) + 2 for _ in range(2))
+    images, target = (torch.randn(shape, generator=generator, dtype=torch.float64) + 2 for _ in range(2))
 
     def work() -> Tensors:
-        model = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3)).double()
+        model = nn.Sequential(kind(3), deepcopy(between), kind(3)).double()
         for parameter in model.parameters():
             nn.init.uniform_(parameter, 0.5, 2, generator=torch.Generator().manual_seed(1))
         see_whole_batches(model)
@@ -142,7 +147,7 @@ def test_batch_norms_gradients_are_torchs(digits: Path) -> None:
         (out - target[part]).pow(3).mean().backward()
         gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
         distributed.average(gradients.values())
-        whole, moved = torch.zeros_like(out).repeat(distributed.size(), 1, 1, 1), seen.grad
+        whole, moved = torch.zeros_like(images), seen.grad
         whole[part] = out.detach()
         distributed.add(whole)
         distributed.add(moved)
@@ -155,8 +160,8 @@ def test_batch_norms_gradients_are_torchs(digits: Path) -> None:
 
 def test_another_batch_norm_is_refused() -> None:
     def work() -> str:
-        with pytest.raises(UserError, match=r"^1: the statistics of a BatchNorm1d are not shared by processes") as told:
-            see_whole_batches(nn.Sequential(nn.BatchNorm2d(3), nn.BatchNorm1d(3)))
+        with pytest.raises(UserError, match=r"^1: the statistics of a BatchNorm3d are not shared by processes") as told:
+            see_whole_batches(nn.Sequential(nn.BatchNorm2d(3), nn.BatchNorm3d(3)))
         return str(told.value)
 
     assert all("one process" in told for told in together(work))

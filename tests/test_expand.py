@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from regrow import expand as expansion
 from regrow.expand import Maps, Ring, along, expand, join_blocks, ring, split_blocks
 from regrow.models.axes import AXES, MATRICES, axis_sizes
 from small_vits import random_weights, vit
@@ -233,3 +234,22 @@ def test_expand_is_differentiable_in_the_basis_and_the_maps() -> None:
     leaves = [tensor.clone().requires_grad_() for tensor in (*maps, *tensors)]
     assert torch.autograd.gradcheck(axes, leaves, fast_mode=True)
     assert torch.autograd.gradcheck(around, [core.requires_grad_() for core in ringed], fast_mode=True)
+
+
+def test_a_constant_matrix_is_looked_into_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU to look is to wait; what is known goes with the matrix."""
+    looks, real = [], Tensor.count_nonzero
+
+    def counted(self: Tensor, *arguments: int) -> Tensor:
+        looks.append(1)
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Tensor, "count_nonzero", counted)
+    tensor, picks, mixes = torch.randn(3, 4), torch.eye(3)[[0, 2, 2, 1]], torch.ones(2, 3)
+    for _ in range(3):
+        assert torch.equal(along(tensor, 0, picks), tensor[[0, 2, 2, 1]])
+        torch.testing.assert_close(along(tensor, 0, mixes), tensor.sum(0, keepdim=True).expand(2, -1))
+    assert len(looks) == 2
+    held = len(expansion._KNOWN)
+    del picks, mixes
+    assert len(expansion._KNOWN) == held - 2

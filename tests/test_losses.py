@@ -14,6 +14,7 @@ from regrow.errors import UserError
 from regrow.train import loop
 from regrow.train.checkpoint import Checkpoint, load_tensors
 from regrow.train.loop import train
+from regrow.train.losses import Diverged
 from regrow.train.task import Task
 from test_train import task
 
@@ -42,6 +43,12 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(
     saved, metadata = load_tensors(Checkpoint(tmp_path, "key").path)
     assert json.loads(metadata["state"])["step"] == 5
     assert all(torch.equal(before, saved[name]) for before, name in zip(calls[5], states[0].trained, strict=True))
+
+
+def test_a_minival_loss_that_is_not_finite_ends_the_run(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "evaluate", lambda *_: (float("nan"), 0.0, None))
+    with pytest.raises(Diverged, match="the minival loss is nan after step 0"):
+        train(task(digits))
 
 
 def test_a_loss_is_read_when_the_next_step_has_begun(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,16 @@ def run(config: object, data: Path, out: Path, init: Path | None = None) -> int:
         *(["--init", init] if init else []),
     ]
     return main(["run", str(out / "config.json"), *map(str, paths)])
+
+
+def test_what_goes_on_from_a_checkpoint_is_what_was_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = outcome.Place(data=tmp_path, weights=tmp_path, records=tmp_path, work=tmp_path)
+    names = [place.checkpoint(train_config()).path.name, replace(place, fast=True).checkpoint(train_config()).path.name]
+    monkeypatch.setattr(timm, "__version__", "0.0")
+    names.append(place.checkpoint(train_config()).path.name)
+    monkeypatch.setattr(outcome, "torch_device", lambda *_, **__: torch.device("meta"))
+    names.append(place.checkpoint(train_config()).path.name)
+    assert len(set(names)) == 4
 
 
 @pytest.fixture(scope="module")
@@ -206,3 +217,26 @@ def test_foreign_safetensors_are_a_valid_source(digits: Path, tmp_path: Path) ->
     save_file(unstack(initial(TINY, seed=0)), tmp_path / "timm.safetensors")
     config = train_config(stage="target", init="grow/x_s0")
     assert run(config, digits, tmp_path / "out", init=tmp_path / "timm.safetensors") == 0
+
+
+def test_a_rate_at_which_the_fit_diverges_is_out_and_its_steps_are_paid_for(
+    pretrained: Path, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At 1e30 the second step's loss is not finite; the fit at 1e-3 is as if it were alone."""
+    init = pretrained / "weights.safetensors"
+    config = grow_config("mango")
+    rates = {"both": (1e30, 1e-3), "alone": (1e-3,), "wild": (1e30,)}
+    fits = {name: Fit(recipe=RECIPE, lr_candidates=found) for name, found in rates.items()}
+    codes = {
+        name: run(config.model_copy(update={"fit": fit}), digits, tmp_path / name, init) for name, fit in fits.items()
+    }
+    assert codes == {"both": 0, "alone": 0, "wild": 2}
+    told = capsys.readouterr()
+    assert "lr 1e+30: the loss is" in told.out
+    assert "this candidate is out" in told.out
+    assert "lr 1e+30: the loss is" in told.err
+    both, alone = (read_json(tmp_path / name / "summary.json") for name in ("both", "alone"))
+    assert both["weights_sha256"] == alone["weights_sha256"]
+    wild = both["candidates"][0]
+    assert (wild["lr"], wild["minival_loss"]) == (1e30, None)
+    assert both["selection_flops"] == wild["flops"] == wild["step"] * alone["flops"] / alone["steps"] > 0

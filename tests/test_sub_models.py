@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,11 @@ from regrow.config import ModelConfig, SubModels
 from regrow.errors import UserError
 from regrow.models.flops import forward_flops, train_flops
 from regrow.models.vit import build, initial, unstack
-from regrow.train.loop import train
+from regrow.train import loop
+from regrow.train.checkpoint import Checkpoint
+from regrow.train.loop import Stopped, train
 from regrow.train.sub_models import FirstStage, first_stage
+from regrow.train.task import Task
 from test_train import task
 
 DEEP = TINY.model_copy(update={"depth": 4})
@@ -82,6 +87,34 @@ def test_a_run_counts_both_stages(digits: Path) -> None:
     history = train(whole).history
     assert history.flops == sum(first.flops(step) for step in range(6)) + 6 * 7
     assert history.metrics[-1]["flops"] == history.flops
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 6, 8])
+def test_a_run_that_is_stopped_in_either_stage_ends_with_the_same_bits(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
+) -> None:
+    """The embeddings have no gradient in the first stage, so AdamW keeps nothing of them, and later fewer steps."""
+
+    def run() -> Task:
+        return task(digits, HALF, model=build(DEEP), trained=initial(DEEP, seed=0), first_stage=stage())
+
+    unbroken = train(run())
+    real, calls = loop._step, []
+
+    def step_then_stop(*arguments: object) -> torch.Tensor:
+        calls.append(1)
+        if len(calls) == stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "_step", step_then_stop)
+    checkpoint = Checkpoint(tmp_path, "key")
+    with pytest.raises(Stopped):
+        train(run(), checkpoint)
+    resumed = train(run(), checkpoint)
+    assert resumed.history.resumes == 1
+    for name, tensor in unbroken.tensors.items():
+        assert torch.equal(resumed.tensors[name], tensor), name
 
 
 def test_layers_that_do_not_divide_the_depth_are_refused() -> None:

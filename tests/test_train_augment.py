@@ -14,11 +14,12 @@ from timm.data.transforms import RandomResizedCropAndInterpolation
 from timm.loss.cross_entropy import SoftTargetCrossEntropy
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
+from torchvision.transforms.v2.functional import adjust_sharpness
 
 from regrow.config import Augment, Recipe
 from regrow.train.augment import RATIO, augmented, crop_maps, erased, mixed
 from regrow.train.batches import order
-from regrow.train.rand_augment import OPERATIONS, rand_augment, warped
+from regrow.train.rand_augment import OPERATIONS, _smooth, rand_augment, warped
 from regrow.train.seeds import seed_generators
 
 FILL = torch.tensor([124.0, 116.0, 104.0]).view(3, 1, 1)
@@ -40,6 +41,12 @@ def by_timm(name: str, image: Tensor, magnitude: float, negative: bool) -> Tenso
         patch.setattr(auto_augment.random, "random", lambda: float(negative))
         made = operation(Image.fromarray(image.permute(1, 2, 0).numpy()))
     return torch.from_numpy(np.array(made)).permute(2, 0, 1)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_smoothing_has_the_bits_of_torchvisions(channels: int) -> None:
+    images = torch.randint(256, (5, channels, 9, 9), dtype=torch.uint8)
+    assert torch.equal(_smooth(images, 0.0).to(torch.uint8), adjust_sharpness(images, 0.0))
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

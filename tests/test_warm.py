@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import selectors
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from regrow.warm import ADDRESS
+from regrow.warm import ADDRESS, Server
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the fork server is for Linux; elsewhere jobs run plainly"
@@ -130,6 +131,26 @@ def test_nobody_outlives_a_killed_study_and_the_server_ends_without_a_word(waiti
     until(lambda: not children_in(waiting))
     until(lambda: not Path(address).parent.exists())
     assert process.communicate()[1] == ""
+
+
+def test_a_childs_end_that_is_seen_before_a_signal_for_it_is_no_error() -> None:
+    """The server was busy, so one look finds both; it must not end, because its other children would die with it."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    alive, life = os.pipe()
+    with ours, theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        server = Server(listener, alive)
+        child = subprocess.Popen(["true"])
+        ended = os.pidfd_open(child.pid)
+        server._children[ours] = child.pid, ended
+        server._ready.register(ours, selectors.EVENT_READ)
+        server._ready.register(ended, selectors.EVENT_READ, ours)
+        until(lambda: Path(f"/proc/{child.pid}/stat").read_text().split()[2] == "Z")
+        server._reap(ours)
+        server._hear(ours)
+        assert not server._children
+        child.wait()
+    os.close(alive)
+    os.close(life)
 
 
 def test_a_killed_server_is_an_error_and_later_jobs_run_plainly(waiting: Path) -> None:

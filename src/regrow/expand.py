@@ -13,13 +13,14 @@ Mango (NeurIPS 2023) maps the block matrices of all layers at once by a ring of 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from itertools import permutations
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from regrow.models.axes import AXES, MATRICES
 
@@ -123,11 +124,19 @@ def mode_product(tensor: Tensor, position: int, matrix: Tensor) -> Tensor:
     return grown.reshape(*leading, *between, new, *after)
 
 
-def _picked(matrix: Tensor) -> tuple[Tensor, Tensor] | None:
+Picked = tuple[Tensor, Tensor]
+_KNOWN: MutableMapping[Tensor, Picked | None] = WeakTensorKeyDictionary()
+"""What is known of constant matrices: to look into one is to wait for the GPU, and a learngene has some every step."""
+
+
+def _picked(matrix: Tensor) -> Picked | None:
     """A constant matrix with at most one entry a row is an index [new] and a value [new]: no FLOPs for a copy."""
-    if matrix.requires_grad or matrix.ndim > 2 or not bool((matrix.count_nonzero(1) <= 1).all()):
+    if matrix.requires_grad or matrix.ndim > 2:
         return None
-    return matrix.abs().argmax(1), matrix.sum(1)
+    if matrix not in _KNOWN:
+        copies = bool((matrix.count_nonzero(1) <= 1).all())
+        _KNOWN[matrix] = (matrix.abs().argmax(1), matrix.sum(1)) if copies else None
+    return _KNOWN[matrix]
 
 
 def join_blocks(basis: Mapping[str, Tensor]) -> Tensor:

@@ -131,6 +131,8 @@ class Server:
 
     def _hear(self, connection: socket.socket) -> None:
         """A byte is a signal's number; the end of the connection means that the job was killed: so is its child."""
+        if connection not in self._children:
+            return  # its child's end came with it, and was seen first
         child, _ = self._children[connection]
         try:
             number = connection.recv(1)

@@ -26,7 +26,8 @@ def run(config: GrowConfig, place: Place) -> None:
     chosen = operator(config.operator)
     model = build(config.target).to(device)
     weights = grow(chosen, basis, config.source, config.target, derive(config.seed, "operator"))
-    loss, accuracy, _ = evaluate(model, weights, images.minival)
+    precision = config.fit.recipe.precision if config.fit else "float32"
+    loss, accuracy, _ = evaluate(model, weights, images.minival, precision)
     summary: dict[str, Any] = {
         "before": {"minival_loss": loss, "minival_accuracy": accuracy},
         "steps": 0,
@@ -49,6 +50,7 @@ def run(config: GrowConfig, place: Place) -> None:
             minival=images.minival,
             seed=config.seed,
             label=f"grow {config.run}",
+            fast=place.fast,
             checkpoint=checkpoints.get,
         )
         weights, history = fitted.weights, fitted.history

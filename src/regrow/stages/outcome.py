@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import timm
 import torch
+import torchvision
 from torch import Tensor, nn
 
 from regrow import code, records
@@ -47,8 +49,17 @@ class Place:
         return torch_device(self.device, self.threads, fast=self.fast)
 
     def checkpoint(self, config: RunConfig, *inputs: str, part: str = "") -> Checkpoint:
-        """The run's resumable state; its key covers the config, the hashes of what it reads, its code and torch's."""
-        decides = [canonical(config), part, *inputs, code.digest(*modules(config)), torch.__version__]
+        """The run's resumable state; its key covers all that decides a bit, so that what goes on is what was begun: the
+        config, the hashes of what it reads, its code and that of the libraries which compute, the kind of device.
+        """
+        computes = [
+            torch.__version__,
+            timm.__version__,
+            torchvision.__version__,
+            self.torch_device().type,
+            f"{self.fast}",
+        ]
+        decides = [canonical(config), part, *inputs, code.digest(*modules(config)), *computes]
         key = hashlib.sha256("\n".join(decides).encode()).hexdigest()
         return Checkpoint(self.work, key, self.save_every)
 
@@ -90,16 +101,18 @@ def train_and_measure(
     done = train(task, checkpoint)
     with torch.no_grad():
         weights = {**task.weights(done.tensors), **done.buffers}
-    summary = {**measured(task.model, weights, images, done.history), **summary}
+    summary = {**measured(task.model, weights, images, done.history, task.recipe.precision), **summary}
     write_outcome(place, config, {**done.tensors, **done.buffers}, summary, done.history.metrics, done.history, inputs)
     checkpoint.remove()
     print(f"{task.label}  done: test {summary['test_accuracy']:.2f} %, {done.history.seconds:.0f} s of training")
 
 
-def measured(model: nn.Module, weights: Mapping[str, Tensor], images: Images, history: History) -> dict[str, Any]:
+def measured(
+    model: nn.Module, weights: Mapping[str, Tensor], images: Images, history: History, precision: str = "float32"
+) -> dict[str, Any]:
     """The results that every trained model's summary has; the test set is read here."""
     test, last = images.test(), history.metrics[-1]
-    loss, _, predicted = evaluate(model, weights, test)
+    loss, _, predicted = evaluate(model, weights, test, precision)
     return {
         "steps": history.step,
         "examples": last["examples"],

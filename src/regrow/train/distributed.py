@@ -79,7 +79,8 @@ class Rows(NamedTuple):
 
     def kept(self, drawn: Tensor) -> Tensor:
         """drawn [batch, ...] -> [images, ...]."""
-        return drawn[self.here]
+        here = self.here if isinstance(self.here, slice) else self.here.to(drawn.device, non_blocking=True)
+        return drawn[here]
 
 
 def rows(batch: int, *, pairs: bool) -> Rows:

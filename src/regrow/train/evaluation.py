@@ -16,15 +16,19 @@ from regrow.train.batches import ImageTensors
 EVAL_BATCH = 512
 
 
-def evaluate(model: nn.Module, weights: Mapping[str, Tensor], images: ImageTensors) -> tuple[float, float, Tensor]:
+def evaluate(
+    model: nn.Module, weights: Mapping[str, Tensor], images: ImageTensors, precision: str = "float32"
+) -> tuple[float, float, Tensor]:
     """Mean cross-entropy, accuracy in percent, and the predicted class of every image [N].
 
+    By `bfloat16` the model runs under autocast, as in DeiT's own evaluation; the loss is of float32 logits either way.
     Processes share the batches, which are those of one process: the same weights give the same bits.
     """
     model.eval()
     state = unstack(weights)
     losses, predicted = torch.zeros(len(images), device=images.labels.device), torch.zeros_like(images.labels)
-    with torch.inference_mode():
+    autocast = torch.autocast(images.labels.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+    with torch.inference_mode(), autocast:
         for start in range(distributed.rank() * EVAL_BATCH, len(images), distributed.size() * EVAL_BATCH):
             part = slice(start, start + EVAL_BATCH)
             logits = functional_call(model, state, (images.pixels(part),)).float()

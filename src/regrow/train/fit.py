@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from regrow.train.batches import ImageTensors
 from regrow.train.checkpoint import Checkpoint
 from regrow.train.counted import map_flops
 from regrow.train.loop import Trained, train
+from regrow.train.losses import Diverged
 from regrow.train.seeds import derive
 from regrow.train.state import History
 from regrow.train.task import Task
@@ -45,12 +45,17 @@ def fit_operator(
     minival: ImageTensors,
     seed: int,
     label: str,
+    fast: bool = False,
     checkpoint: Callable[[float], Checkpoint | None] = lambda lr: None,
 ) -> Fitted:
     """Train the cores at every candidate rate; the rate with the lowest final minival loss is kept.
 
     `model` is a build of the target, `basis` the source's stacked weights, both on the device of the images.
-    `checkpoint` gives the resumable state of a rate's training, or None.
+    `checkpoint` gives the resumable state of a rate's training, or None. A rate at which the loss is not finite is out;
+    its steps are paid for.
+
+    Raises:
+        Diverged: there is no other.
     """
     generator = torch.Generator().manual_seed(derive(seed, "operator"))
     cores = cast(operator.cores(source, target, generator), basis)
@@ -59,7 +64,8 @@ def fit_operator(
         return expand(basis, operator.maps(trained))
 
     flops_per_step = fit.recipe.batch_size * train_flops(target) + map_flops(weights, cores)
-    candidates: list[tuple[float, Trained]] = []
+    candidates: list[dict[str, Any]] = []
+    fits: list[tuple[float, Trained]] = []
     for lr in fit.lr_candidates:
         task = Task(
             label=f"{label} lr {lr:g}",
@@ -72,23 +78,33 @@ def fit_operator(
             recipe=fit.recipe.model_copy(update={"lr": lr}),
             seed=seed,
             flops_per_step=flops_per_step,
+            fast=fast,
         )
-        candidates.append((lr, train(task, checkpoint(lr))))
-    lr, best = min(candidates, key=lambda pair: _final_loss(pair[1]))
+        try:
+            fits.append((lr, train(task, checkpoint(lr))))
+            candidates.append({"lr": lr, **fits[-1][1].history.metrics[-1]})
+        except Diverged as error:
+            print(f"{error}; this candidate is out", flush=True)
+            candidates.append({"lr": lr, **_diverged(error.step, fit.recipe.batch_size, flops_per_step)})
+            last = error
+    if not fits:
+        raise last
+    lr, best = min(fits, key=lambda pair: pair[1].history.metrics[-1]["minival_loss"])
     with torch.no_grad():
         grown = weights(best.tensors)
     flops = best.history.metrics[-1]["flops"]
     summary = {
         "lr": lr,
-        "candidates": [{"lr": rate, **done.history.metrics[-1]} for rate, done in candidates],
+        "candidates": candidates,
         "steps": best.history.step,
         "flops": flops,
-        "selection_flops": sum(done.history.metrics[-1]["flops"] for _, done in candidates) - flops,
+        "selection_flops": sum(candidate["flops"] for candidate in candidates) - flops,
         "operator_parameters": sum(core.numel() for core in cores.values()),
     }
     return Fitted(weights=grown, history=best.history, summary=summary)
 
 
-def _final_loss(done: Trained) -> float:
-    loss = done.history.metrics[-1]["minival_loss"]
-    return loss if math.isfinite(loss) else math.inf
+def _diverged(steps: int, batch: int, flops_per_step: int) -> dict[str, Any]:
+    """The last line of a fit that had no end."""
+    spent = {"step": steps, "examples": steps * batch, "flops": steps * flops_per_step}
+    return {**spent, "train_loss": None, "minival_loss": None, "minival_accuracy": None}

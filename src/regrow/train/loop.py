@@ -8,6 +8,7 @@ Plain training: `weights` is the identity. A learned operator: `weights = expand
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ from regrow.train.batches import order
 from regrow.train.checkpoint import Checkpoint
 from regrow.train.distributed import Rows
 from regrow.train.evaluation import evaluate
-from regrow.train.losses import Losses
+from regrow.train.losses import Diverged, Losses
 from regrow.train.progress import Reporter
 from regrow.train.seeds import derive, seed_generators
 from regrow.train.state import History, State
@@ -54,8 +55,8 @@ def train(task: Task, checkpoint: Checkpoint | None = None) -> Trained:
     """Train to the end of the recipe, from the checkpoint where there is one.
 
     Raises:
-        UserError: the loss is not finite; nothing of that step is kept. Processes that cannot share the batch alike, or
-            do not see the same checkpoint.
+        Diverged: the loss, in training or on minival, is not finite; nothing of that step is kept.
+        UserError: processes that cannot share the batch alike, or do not see the same checkpoint.
         Stopped: SIGTERM or SIGINT; the state is saved first.
     """
     recipe = task.recipe
@@ -111,10 +112,9 @@ def train(task: Task, checkpoint: Checkpoint | None = None) -> Trained:
             stop = distributed.agreed(caught[0] if caught else 0)
             if checkpoint and history.step < steps and (stop or time.monotonic() - saved > checkpoint.every):
                 losses.last()
-                now = time.monotonic()
-                history.seconds, started = history.seconds + now - started, now
+                history.seconds += time.monotonic() - started
                 state.save(checkpoint)
-                saved = time.monotonic()
+                saved = started = time.monotonic()
             if stop and history.step < steps:
                 distributed.wait()
                 raise Stopped(128 + stop)
@@ -167,7 +167,9 @@ def _record(task: Task, state: State, train_loss: float | None = None) -> dict[s
     tensors, statistics = state.measured()
     with torch.no_grad():
         weights = {**task.weights(tensors), **statistics}
-    loss, accuracy, _ = evaluate(task.model, weights, task.minival)
+    loss, accuracy, _ = evaluate(task.model, weights, task.minival, task.recipe.precision)
+    if not math.isfinite(loss):
+        raise Diverged(f"{task.label}: the minival loss is {loss} after step {history.step}. Lower lr", history.step)
     history.metrics.append(
         {
             "step": history.step,

@@ -10,6 +10,14 @@ from torch import Tensor
 from regrow.errors import UserError
 
 
+class Diverged(UserError):
+    """A loss that is not finite; `step` is the number of steps that were taken before."""
+
+    def __init__(self, message: str, step: int) -> None:
+        super().__init__(message)
+        self.step = step
+
+
 class Losses:
     """What each step's loss was. A loss that is not finite ends the run before anything of its step is kept."""
 
@@ -21,7 +29,7 @@ class Losses:
         """The loss of a step that was just begun; the one before it is checked.
 
         Raises:
-            UserError: that one is not finite.
+            Diverged: that one is not finite.
         """
         before, self._last = self._last, _Loss(step, loss)
         self._checked(before)
@@ -30,7 +38,7 @@ class Losses:
         """The loss of the latest step, waited for; None before the first.
 
         Raises:
-            UserError: it is not finite.
+            Diverged: it is not finite.
         """
         return self._checked(self._last)
 
@@ -39,8 +47,9 @@ class Losses:
             return None
         value = loss.value()
         if not math.isfinite(value):
-            raise UserError(
-                f"{self.label}: the loss is {value} at step {loss.step}; no step was taken. Lower lr or raise warmup"
+            raise Diverged(
+                f"{self.label}: the loss is {value} at step {loss.step}; no step was taken. Lower lr or raise warmup",
+                loss.step,
             )
         return value
 

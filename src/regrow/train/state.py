@@ -13,8 +13,8 @@ from regrow.train.checkpoint import Checkpoint
 from regrow.train.ema import Ema
 from regrow.train.task import Task
 
-MOMENTS = ("exp_avg", "exp_avg_sq")
-"""AdamW's, of each trained tensor."""
+ADAMW = ("step", "exp_avg", "exp_avg_sq")
+"""What AdamW keeps of a trained tensor; of one that had no gradient yet, nothing."""
 
 
 @dataclass(kw_only=True)
@@ -52,8 +52,8 @@ class State:
         if self.ema:
             tensors |= {f"ema/{name}": average for name, average in self.ema.tensors.items()}
         for name, tensor in self.trained.items():
-            state = self.optimizer.state[tensor]
-            tensors |= {f"{key}/{name}": state[key] for key in MOMENTS}
+            state = self.optimizer.state.get(tensor, {})
+            tensors |= {f"{key}/{name}": state[key] for key in ADAMW if key in state}
         checkpoint.save(tensors, vars(self.history))
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -67,9 +67,9 @@ class State:
         with torch.no_grad():
             for name, tensor in self.trained.items():
                 tensor.copy_(tensors[name])
-                moments = {key: tensors[f"{key}/{name}"].to(tensor.device) for key in MOMENTS}
-                step = torch.tensor(float(self.history.step), device=tensor.device)
-                self.optimizer.state[tensor] = {"step": step, **moments}
+                kept = {key: tensors[f"{key}/{name}"] for key in ADAMW if f"{key}/{name}" in tensors}
+                if kept:
+                    self.optimizer.state[tensor] = {key: held.to(tensor.device) for key, held in kept.items()}
             for name, buffer in buffers(self.model).items():
                 buffer.copy_(tensors[f"buffer/{name}"])
             if self.ema:

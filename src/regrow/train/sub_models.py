@@ -2,7 +2,8 @@
 
 A step takes the lowest n * `layers` blocks, n drawn for that step, under the model's own norm and head; the uppermost
 `layers` of them and the head learn. What is left open is chosen so: n is uniform, and the final norm learns too. The
-other blocks get a gradient of zero, so their momentum and weight decay go on.
+other blocks get a gradient of zero, so their momentum and weight decay go on; the embeddings get none, and AdamW passes
+over them until the second stage.
 """
 
 from __future__ import annotations

@@ -20,16 +20,16 @@ def see_whole_batches(model: nn.Module) -> None:
     """Change such layers of a model in place; nothing where one process has the whole batch.
 
     Raises:
-        UserError: a batch norm that is not torch's BatchNorm2d, such as timm's fused ones.
+        UserError: a batch norm that is not torch's BatchNorm1d or 2d, such as timm's fused ones.
     """
     if distributed.size() == 1:
         return
     for name, module in model.named_modules():
         if type(module) is DropPath:
             module.__class__ = _DropPath
-        elif type(module) is nn.BatchNorm2d:
-            module.__class__ = _BatchNorm2d
-        elif isinstance(module, _BatchNorm) and not isinstance(module, _BatchNorm2d):
+        elif type(module) in _WHOLE:
+            module.__class__ = _WHOLE[type(module)]
+        elif isinstance(module, _BatchNorm) and not isinstance(module, _WholeBatchNorm):
             raise UserError(
                 f"{name}: the statistics of a {type(module).__name__} are not shared by processes; train this model "
                 "in one process"
@@ -44,9 +44,9 @@ class _DropPath(DropPath):
         return x * drawn[distributed.part(len(drawn))]
 
 
-class _BatchNorm2d(nn.BatchNorm2d):
+class _WholeBatchNorm(_BatchNorm):
     def forward(self, x: Tensor) -> Tensor:
-        """x [B, C, H, W]. As torch: biased variance in the output, unbiased in the running statistics."""
+        """x [B, C, ...]. As torch: biased variance in the output, unbiased in the running statistics."""
         if not self.training:
             return super().forward(x)
         wide = x.to(self.weight.dtype)
@@ -59,12 +59,24 @@ class _BatchNorm2d(nn.BatchNorm2d):
             running.lerp_(found.detach().flatten(), self.momentum or 0.0)
         self.get_buffer("num_batches_tracked").add_(1)
         scaled = centred * torch.rsqrt(variance + self.eps)
-        return (scaled * self.weight[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+        shape = (-1, *[1] * (x.ndim - 2))
+        return (scaled * self.weight.view(shape) + self.bias.view(shape)).to(x.dtype)
+
+
+class _BatchNorm1d(_WholeBatchNorm, nn.BatchNorm1d):
+    pass
+
+
+class _BatchNorm2d(_WholeBatchNorm, nn.BatchNorm2d):
+    pass
+
+
+_WHOLE = {nn.BatchNorm1d: _BatchNorm1d, nn.BatchNorm2d: _BatchNorm2d}
 
 
 def _mean(x: Tensor) -> Tensor:
-    """Per channel over the global batch, [1, C, 1, 1]."""
-    found: Tensor = _Sum.apply(x.mean((0, 2, 3), keepdim=True))
+    """Per channel over the global batch, [1, C, 1, ...]."""
+    found: Tensor = _Sum.apply(x.mean((0, *range(2, x.ndim)), keepdim=True))
     return found / distributed.size()
 
 
