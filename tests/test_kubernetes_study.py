@@ -101,7 +101,7 @@ def test_an_evicted_and_a_killed_pod_go_on_from_the_checkpoint_and_end_with_the_
                 process.wait()
         assert [len(job.pods) for job in of_rule(cluster, "train")] == [2, 1]
         assert [job.container["resources"]["limits"] for job in of_rule(cluster, "train")] == [
-            {"memory": "4001M", "nvidia.com/gpu": "1"}  # 4 GB and the digits
+            {"memory": "8001M", "nvidia.com/gpu": "1"}  # 4 GB and the digits
         ] * 2
         assert [job.container["resources"]["limits"] for job in of_rule(cluster, "pack")] == [{"memory": "8000M"}]
     assert json.loads((study.folder / RECORDS / "provenance.json").read_text())["resumes"]
