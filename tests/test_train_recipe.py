@@ -211,13 +211,16 @@ def test_a_fast_run_compiles_and_does_the_same_but_for_last_bits(digits: Path, m
 
 
 def test_a_device_is_deterministic_unless_it_is_to_be_fast() -> None:
-    def state() -> tuple[bool, str]:
-        return torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision()
+    """Products and convolutions have a switch each for TF32; that of convolutions is on where nobody says otherwise."""
+
+    def state() -> tuple[bool, str, bool]:
+        algorithms = torch.are_deterministic_algorithms_enabled()
+        return algorithms, torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
 
     torch_device("cpu", fast=True)
-    assert state() == (False, "high")
+    assert state() == (False, "high", True)
     torch_device("cpu")
-    assert state() == (True, "highest")
+    assert state() == (True, "highest", False)
 
 
 def test_deits_whole_recipe_trains_on_a_cpu(digits: Path) -> None:
