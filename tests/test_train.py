@@ -23,6 +23,7 @@ from regrow.train.checkpoint import Checkpoint, load_tensors, save_tensors
 from regrow.train.evaluation import evaluate
 from regrow.train.loop import Stopped, train
 from regrow.train.seeds import derive, seed_generators
+from regrow.train.state import State
 from regrow.train.task import Task
 
 
@@ -185,6 +186,25 @@ def test_the_ledger_counts_over_kills_and_resumes(
     assert [line["flops"] for line in history.metrics] == [0, 4 * 7, 8 * 7, 12 * 7]
     assert history.clock == [0.0, 4.0, 8.0, 12.0]
     assert history.seconds == 12.0
+
+
+@pytest.mark.parametrize(("takes", "saved"), [(0.0, [3, 6, 9]), (0.1, [3, 6, 9]), (0.2, [3, 8]), (1.0, [3])])
+def test_a_checkpoint_that_is_long_to_write_is_written_less_often_and_off_the_clock(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes: float, saved: list[int]
+) -> None:
+    """Every 2.5 s, but not before 20 times as long as the last one took has gone by."""
+    clock, steps = Clock(monkeypatch, {}), []
+
+    def save(state: State, checkpoint: Checkpoint) -> None:
+        steps.append(state.history.step)
+        clock.now += takes
+
+    monkeypatch.setattr(State, "save", save)
+    history = train(
+        task(digits, RECIPE.model_copy(update={"evaluations": 1})), Checkpoint(tmp_path, "key", 2.5)
+    ).history
+    assert steps == saved
+    assert history.seconds == pytest.approx(12.0)
 
 
 def test_a_damaged_checkpoint_is_named_set_aside_and_not_used(

@@ -42,7 +42,7 @@ class Place:
     fast: bool = False
     init: Path | None = None
     save_every: float = SAVE_EVERY
-    """Seconds between two checkpoints."""
+    """Seconds between two checkpoints, at least; 0: after every step."""
 
     def torch_device(self) -> torch.device:
         """The device, with the given number of threads; deterministic algorithms unless it is to be fast."""
