@@ -86,6 +86,11 @@ def test_without_the_teacher_or_scratch_at_any_depth_the_learngenes_are_left_out
     assert part_without("target/scratch-d2_s0", "target/scratch-d4_s0").learngene is None
 
 
+def test_without_a_transfer_set_no_depth_is_transferred() -> None:
+    part = part_without("transfer/no-pretraining_few_s0", "transfer/no-pretraining_cells_s0")
+    assert (shape(part)[2], descendants(part)[1]) == ([], [])
+
+
 def test_many_arms_at_few_depths_are_more_than_few_at_many() -> None:
     names = ("tleg", "pre-fin", "truncate", "mimetic")
     assert descendants(part_without(*(f"target/{name}-d2_s0" for name in names[:2])))[0] == [2, 4]

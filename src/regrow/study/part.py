@@ -73,6 +73,8 @@ def _descendants(part: Params, learngene: Learngene, done: Collection[str]) -> L
     def at(*transferred: int) -> Learngene:
         return trained.model_copy(update={"transfer_depths": transferred})
 
+    if not part.transfer_data:
+        return trained
     beside = _with_arms(part)
     return at(*(depth for depth in learngene.transfer_depths if depth in depths and is_done(beside, at(depth))))
 
