@@ -1,7 +1,7 @@
 """A study in windows of time on one device: what each piece makes.
 
-A run that a piece stops goes on from its checkpoint in the next one. Snakemake takes any run that is ready, not always
-the next in the study's order; how many pieces there are does not depend on that.
+A run that a piece stops goes on from its checkpoint in the next one. Snakemake takes runs in the
+same order, as far as what they start from is there.
 """
 
 from __future__ import annotations
