@@ -77,9 +77,10 @@ def verify(
         UserError: the first thing that does not match, its file and the cure.
     """
     planned = runs(params)
-    found = runs(read(params, results, partial=True).params) if partial else planned
+    part = read(params, results, partial=True) if partial else None
+    found = runs(part.params) if part else planned
     summaries = {key: _summary(results, run) for key, run in found.items()}
-    records = read(params, results, partial=partial)
+    records = part or read(params, results)
     texts = published_texts(records, results, load_ledger(claims, arithmetic))
     same_texts(texts, results)
     digests = {folder: _manifest_digest(data / folder) for folder in data_refs(records.params)}

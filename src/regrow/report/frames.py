@@ -11,6 +11,7 @@ import pandas as pd
 
 from regrow.config import GrowConfig, Params
 from regrow.errors import UserError
+from regrow.plan.fact import record
 from regrow.records import read_json, read_jsonl
 from regrow.report.families import Family, depth_families, growth_family
 from regrow.study import Run, runs
@@ -81,7 +82,7 @@ def read(params: Params, results: Path, *, partial: bool = False) -> Records:
     missing = [key for key in expected if not _has_files(results, key)]
     if missing:
         raise _incomplete(f"of {len(expected)} runs have no complete records in {results / 'records'}", missing)
-    summaries = {key: _summary(results, key) for key in expected}
+    summaries = {key: read_json(_folder(results, key) / "summary.json") for key in expected}
     stale = [key for key, run in expected.items() if not run.made(summaries[key])]
     if stale:
         raise _incomplete(f"of {len(expected)} runs have records of another config than the params file's", stale)
@@ -103,7 +104,7 @@ def read(params: Params, results: Path, *, partial: bool = False) -> Records:
 
 def _read_part(params: Params, results: Path) -> Records:
     expected = runs(params)
-    done = {key for key, run in expected.items() if _has_files(results, key) and run.made(_summary(results, key))}
+    done = {key for key, run in expected.items() if _has_files(results, key) and record(results, run)}
     if len(done) == len(expected):
         return read(params, results)
     part = finished(params, done)
@@ -122,11 +123,6 @@ def over_seeds(frame: pd.DataFrame, arm: str, column: str) -> pd.Series:
 
 def _has_files(results: Path, key: str) -> bool:
     return all((_folder(results, key) / name).exists() for name in FILES)
-
-
-def _summary(results: Path, key: str) -> dict[str, Any]:
-    summary: dict[str, Any] = read_json(_folder(results, key) / "summary.json")
-    return summary
 
 
 def _folder(results: Path, key: str) -> Path:
